@@ -1,0 +1,68 @@
+"""CoverRequest and CoverImage: the values that cross into and out of the generator. Free of torch."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+SAMPLER_VERSION = 1
+"""Raised whenever the same request would give other pixels than before."""
+MAX_SIDE_PX = 4096
+MIN_SIDE_PX = 64
+MAX_STEPS = 200
+MAX_PROMPT_CHARACTERS = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoverRequest:
+    """Everything that decides the pixels of one cover, and nothing else.
+
+    width, height: pixels, any whole number from 64 to 4096. guidance: true classifier-free guidance scale, >= 1.
+    seed: 0 to 2**63-1. checkpoint: name and revision of the weights. Raises ValueError naming the value and the rule.
+    """
+
+    prompt: str
+    negative: str
+    width: int
+    height: int
+    steps: int
+    guidance: float
+    seed: int
+    checkpoint: str
+    sampler_version: int = SAMPLER_VERSION
+
+    def __post_init__(self) -> None:
+        for name in ("width", "height"):
+            side = getattr(self, name)
+            if not MIN_SIDE_PX <= side <= MAX_SIDE_PX:
+                raise ValueError(f"size: {name} is {side} px; it must be from {MIN_SIDE_PX} to {MAX_SIDE_PX}")
+        if not self.prompt.strip():
+            raise ValueError("prompt: it is empty")
+        for name in ("prompt", "negative"):
+            length = len(getattr(self, name))
+            if length > MAX_PROMPT_CHARACTERS:
+                raise ValueError(f"{name}: it has {length} characters; at most {MAX_PROMPT_CHARACTERS} are allowed")
+        if not 1 <= self.steps <= MAX_STEPS:
+            raise ValueError(f"steps: {self.steps} is not from 1 to {MAX_STEPS}")
+        if not 1 <= self.guidance <= 30:
+            raise ValueError(f"guidance: {self.guidance} is not from 1 to 30")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed: {self.seed} is not from 0 to 2**63-1")
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, over every field: the name of the cache record, the lock and the stored object."""
+        fields = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        return hashlib.sha256(fields.encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoverImage:
+    """A finished picture. rgb: 8-bit sRGB, row by row, 3 bytes a pixel, width*height*3 long."""
+
+    width: int
+    height: int
+    rgb: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.rgb) != self.width * self.height * 3:
+            raise ValueError(f"picture: {len(self.rgb)} bytes are not {self.width}x{self.height} RGB")

@@ -1,0 +1,88 @@
+"""One frozen config per network. QWEN_IMAGE, MINI (the bundled model) and TINY (tests) are values of one class."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class MMDiTConfig:
+    """A dual-stream MMDiT. Field names are those of the published config.json (diffusers QwenImageTransformer2DModel).
+
+    in_channels: latent channels x 2 x 2 (one token is a 2x2 patch). joint_attention_dim: width of the text states.
+    Raises ValueError naming the field and the rule.
+    """
+
+    num_layers: int
+    attention_head_dim: int
+    num_attention_heads: int
+    in_channels: int
+    out_channels: int
+    joint_attention_dim: int
+    axes_dims_rope: tuple[int, int, int]
+    patch_size: int = 2
+    theta: float = 10000.0
+
+    def __post_init__(self) -> None:
+        if self.patch_size != 2:
+            raise ValueError(f"patch_size is {self.patch_size}; this network has patches of 2x2")
+        if sum(self.axes_dims_rope) != self.attention_head_dim:
+            raise ValueError(f"axes_dims_rope {self.axes_dims_rope} must add up to attention_head_dim {self.attention_head_dim}")
+        if any(axis % 2 for axis in self.axes_dims_rope):
+            raise ValueError(f"axes_dims_rope {self.axes_dims_rope} must be even: rope turns pairs")
+        if self.in_channels != self.out_channels * 4:
+            raise ValueError(f"in_channels {self.in_channels} must be 4 x out_channels {self.out_channels}")
+        for name in ("num_layers", "num_attention_heads", "joint_attention_dim", "out_channels"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+
+    @property
+    def width(self) -> int:
+        """Width of both streams."""
+        return self.attention_head_dim * self.num_attention_heads
+
+
+QWEN_IMAGE = MMDiTConfig(num_layers=60, attention_head_dim=128, num_attention_heads=24, in_channels=64, out_channels=16,
+                         joint_attention_dim=3584, axes_dims_rope=(16, 56, 56))
+MINI = MMDiTConfig(num_layers=6, attention_head_dim=64, num_attention_heads=4, in_channels=128, out_channels=32,
+                   joint_attention_dim=256, axes_dims_rope=(16, 24, 24))
+TINY = MMDiTConfig(num_layers=2, attention_head_dim=16, num_attention_heads=2, in_channels=16, out_channels=4,
+                   joint_attention_dim=12, axes_dims_rope=(4, 6, 6))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MiniVAEConfig:
+    """The bundled autoencoder: 32x smaller, no normalisation layers. latents_mean, latents_std: one value a channel."""
+
+    latent_channels: int = 32
+    widths: tuple[int, ...] = (64, 96, 128, 192)
+    encoder_blocks: int = 1
+    decoder_blocks: int = 2
+    latents_mean: tuple[float, ...] = ()
+    latents_std: tuple[float, ...] = ()
+
+    @property
+    def spatial_factor(self) -> int:
+        """Pixels per latent position, along one side."""
+        return int(4 * 2 ** (len(self.widths) - 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class QwenVAEConfig:
+    """The published Qwen-Image autoencoder (config.json of diffusers AutoencoderKLQwenImage)."""
+
+    base_dim: int = 96
+    z_dim: int = 16
+    dim_mult: tuple[int, ...] = (1, 2, 4, 4)
+    num_res_blocks: int = 2
+    input_channels: int = 3
+    latents_mean: tuple[float, ...] = ()
+    latents_std: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("latents_mean", "latents_std"):
+            if len(getattr(self, name)) != self.z_dim:
+                raise ValueError(f"{name} has {len(getattr(self, name))} values; z_dim is {self.z_dim}")
+
+    @property
+    def spatial_factor(self) -> int:
+        """Pixels per latent position, along one side."""
+        return int(2 ** (len(self.dim_mult) - 1))

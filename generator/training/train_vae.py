@@ -1,0 +1,141 @@
+"""Trains the bundled autoencoder on studio pictures. `python -m generator.training.train_vae --help`."""
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from random import Random
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor
+
+from generator.config import MiniVAEConfig
+from generator.mini_vae import MiniVAE
+from generator.studio.scene import paint, sample_scene
+from generator.training.average import WeightAverage
+from generator.training.resume import load_state, save_state
+
+SIZES = ((512, 512), (768, 768), (1024, 1024), (1200, 640), (768, 1024), (1200, 640), (1024, 1024))
+CROP_PX = 192
+BATCH = 8
+
+
+def paint_pool(count: int, seed: int) -> list[Tensor]:
+    """`count` whole pictures, [3, H, W] 8-bit, of the sizes covers have."""
+    rng = Random(seed)
+    pool = []
+    for _ in range(count):
+        width, height = rng.choice(SIZES)
+        pool.append(torch.from_numpy(paint(sample_scene(rng), width, height)).permute(2, 0, 1))
+    return pool
+
+
+def sample_crops(pool: list[Tensor], rng: Random) -> Tensor:
+    """[BATCH, 3, CROP_PX, CROP_PX] in -1..1, mirrored and turned at random."""
+    crops = []
+    for _ in range(BATCH):
+        picture = rng.choice(pool)
+        top, left = (rng.randint(0, side - CROP_PX) for side in picture.shape[1:])
+        crop = picture[:, top:top + CROP_PX, left:left + CROP_PX]
+        crop = crop.flip(2) if rng.random() < 0.5 else crop
+        crops.append(crop.transpose(1, 2) if rng.random() < 0.5 else crop)
+    return torch.stack(crops).float() / 127.5 - 1
+
+
+def reconstruction_loss(out: Tensor, target: Tensor) -> Tensor:
+    """L1 on pixels plus L1 on differences between neighbours, which keeps edges sharp. [B, 3, H, W] each."""
+    edges = sum(F.l1_loss(out.diff(dim=axis), target.diff(dim=axis)) for axis in (2, 3))
+    return F.l1_loss(out, target) + 2 * edges
+
+
+@torch.no_grad()
+def measure_psnr(vae: MiniVAE, pictures: list[Tensor]) -> float:
+    """Mean peak signal-to-noise ratio in dB over whole pictures, after rounding to 8 bits."""
+    values = []
+    for picture in pictures:
+        pixels = picture[None].float() / 127.5 - 1
+        out = ((vae.decode(vae.encode(pixels)).clamp(-1, 1) + 1) * 127.5).round()
+        values.append(10 * math.log10(255**2 / max(F.mse_loss(out, picture[None].float()).item(), 1e-9)))
+    return sum(values) / len(values)
+
+
+@torch.no_grad()
+def measure_latents(vae: MiniVAE, pictures: list[Tensor]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each latent channel over `pictures`."""
+    flat = torch.cat([vae.encoder(picture[None].float() / 127.5 - 1).flatten(2)[0] for picture in pictures], dim=1)
+    return tuple(flat.mean(1).tolist()), tuple(flat.std(1).tolist())
+
+
+def _schedule(step: int, spent_share: float) -> float:
+    warm = min(1.0, (step + 1) / 50)
+    return warm * (1 - spent_share) + 1e-3
+
+
+def train(minutes: float, folder: Path, pool_size: int, seed: int = 0) -> MiniVAE:
+    """Train for `minutes` of wall time (all runs together), resuming from `folder`; prints a line every 100 steps."""
+    torch.manual_seed(seed)
+    vae = MiniVAE(MiniVAEConfig()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=1e-3)
+    average = WeightAverage(vae, decay=0.998)
+    step, spent = load_state(folder / "vae.pt", vae, optimizer, average)
+    pool, held_out = paint_pool(pool_size, seed + 1 + step), paint_pool(16, 10_000)
+    rng, started, curve = Random(seed + step), time.monotonic(), folder / "vae_curve.jsonl"
+    for step, spent in _ticks(step, spent, started, minutes * 60):
+        for group in optimizer.param_groups:
+            group["lr"] = 1e-3 * _schedule(step, spent / (minutes * 60))
+        target = sample_crops(pool, rng).to(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            latents = vae.encoder(target)
+            out = vae.decoder(latents + 0.05 * torch.randn_like(latents))
+        loss = reconstruction_loss(out.float(), target) + 3e-4 * latents.float().square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimizer.step()
+        average.update(vae)
+        if step % 100 == 0:
+            with curve.open("a") as file:
+                file.write(json.dumps({"step": step, "spent_s": round(spent), "loss": round(loss.item(), 5)}) + "\n")
+            print(f"step {step} · {spent:.0f} s · loss {loss.item():.4f} · latent std {latents.float().std():.2f}", flush=True)
+        if step % 500 == 499:
+            save_state(folder / "vae.pt", vae, optimizer, average, step + 1, spent)
+    average.copy_to(vae)
+    print(f"held-out PSNR {measure_psnr(vae.eval(), held_out):.2f} dB", flush=True)
+    save_state(folder / "vae.pt", vae, optimizer, average, step + 1, spent)
+    mean, std = measure_latents(vae, pool[:64])
+    _write(vae, replace(vae.config, latents_mean=mean, latents_std=std), folder / "vae")
+    return vae
+
+
+def _ticks(step: int, spent: float, started: float, budget_s: float) -> Iterator[tuple[int, float]]:
+    before = spent
+    while spent < budget_s:
+        yield step, spent
+        step, spent = step + 1, before + time.monotonic() - started
+
+
+def _write(vae: MiniVAE, config: MiniVAEConfig, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.contiguous().to(torch.bfloat16) for name, tensor in vae.state_dict().items()}
+    save_file(tensors, folder / "diffusion_pytorch_model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"_class_name": "MiniVAE", **asdict(config)}, indent=1) + "\n")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=25)
+    parser.add_argument("--folder", type=Path, default=Path("build/training"))
+    parser.add_argument("--pool", type=int, default=900, help="pictures painted at the start and kept in memory")
+    chosen = parser.parse_args()
+    chosen.folder.mkdir(parents=True, exist_ok=True)
+    train(chosen.minutes, chosen.folder, chosen.pool)
+
+
+if __name__ == "__main__":
+    main()

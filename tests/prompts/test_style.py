@@ -104,7 +104,7 @@ def test_a_missing_key_is_named(tmp_path):
         load_style("mine", site_guide(tmp_path, "  density: sparse\n", ""))
 
 
-@pytest.mark.parametrize("content", [b"", b"# no\n", b"- a\n- b\n", b"just words", b"\xff\xfe\x00", b"a: [", b"[" * 9000])
+@pytest.mark.parametrize("content", [b"", b"# no\n", b"- a\n- b\n", b"words", b"\xff\xfe\x00", b"a: [", b"[" * 9000])
 def test_a_file_that_is_no_guide_is_refused_in_one_line(tmp_path, content):
     (tmp_path / "mine.yaml").write_bytes(content)
     with pytest.raises(PromptError, match=r"^mine\.yaml") as caught:

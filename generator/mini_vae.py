@@ -1,6 +1,7 @@
 """MiniVAE: the bundled model's autoencoder. Pixels to latents 32 times smaller, and back.
 
-Works on 4x4 pixel blocks from the first layer on: layers at full resolution are bound by memory on a CPU.
+A linear path (one 32x32 block at a time) carries colour and rough shape; a convolutional one beside it does the rest.
+It works on 4x4 pixel blocks from its first layer on: layers at full resolution are bound by memory on a CPU.
 """
 
 import torch
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generator.config import MiniVAEConfig
+from generator.latents import restore, standardise
 
 
 class ResidualBlock(nn.Module):
@@ -45,16 +47,45 @@ class MiniVAE(nn.Module):
         encoder += [nn.SiLU(), nn.Conv2d(last, config.latent_channels, 3, padding=1)]
         decoder += [nn.SiLU(), nn.Conv2d(first, 48, 3, padding=1), nn.PixelShuffle(4)]
         self.encoder, self.decoder = nn.Sequential(*encoder), nn.Sequential(*decoder)
-        channels = config.latent_channels
-        self.register_buffer("mean", torch.tensor(config.latents_mean or [0.0] * channels).view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(config.latents_std or [1.0] * channels).view(1, -1, 1, 1), persistent=False)
+        factor = config.spatial_factor
+        self.encode_linear = nn.Conv2d(3, config.latent_channels, factor, stride=factor)
+        self.decode_linear = nn.ConvTranspose2d(config.latent_channels, 3, factor, stride=factor)
+        for layer in (*encoder, *decoder):
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
 
     def encode(self, pixels: Tensor) -> Tensor:
         """[B, 3, H, W] in -1..1 to normalised latents [B, C, H/32, W/32]. H, W: multiples of 32."""
-        latents: Tensor = self.encoder(pixels)
-        return (latents - self.mean) / self.std
+        return standardise(self.compress(pixels), self.config)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Normalised latents [B, C, h, w] to pixels [B, 3, 32h, 32w], about -1..1 (not clamped)."""
-        pixels: Tensor = self.decoder(latents * self.std + self.mean)
+        return self.expand(restore(latents, self.config))
+
+    def compress(self, pixels: Tensor) -> Tensor:
+        """As `encode`, before normalisation."""
+        latents: Tensor = self.encode_linear(pixels) + self.encoder(pixels)
+        return latents
+
+    def expand(self, latents: Tensor) -> Tensor:
+        """As `decode`, from latents before normalisation."""
+        pixels: Tensor = self.decode_linear(latents) + self.decoder(latents)
         return pixels
+
+    @torch.no_grad()
+    def start_from_components(self, blocks: Tensor) -> None:
+        """Set the linear path to the principal components of blocks [N, 3, 32, 32], and silence the rest.
+
+        Training then starts from the best linear autoencoder instead of from noise.
+        """
+        flat = blocks.flatten(1)
+        centre = flat.mean(0)
+        _, scale, axes = torch.pca_lowrank(flat, q=self.config.latent_channels, niter=4)
+        deviation = (scale / len(flat) ** 0.5).clamp_min(1e-3)
+        self.encode_linear.weight.copy_((axes / deviation).T.unflatten(1, blocks.shape[1:]))
+        self.encode_linear.bias.copy_(-(centre @ axes) / deviation)  # type: ignore[union-attr]
+        self.decode_linear.weight.copy_((axes * deviation).T.unflatten(1, blocks.shape[1:]))
+        self.decode_linear.bias.copy_(centre.unflatten(0, blocks.shape[1:]).mean((1, 2)))  # type: ignore[union-attr]
+        for layer in (self.encoder[-1], self.decoder[-2]):
+            layer.weight.mul_(0.1)  # type: ignore[operator, union-attr]
+            layer.bias.zero_()  # type: ignore[operator, union-attr]

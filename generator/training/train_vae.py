@@ -20,7 +20,7 @@ from generator.studio.scene import paint, sample_scene
 from generator.training.average import WeightAverage
 from generator.training.resume import load_state, save_state
 
-SIZES = ((512, 512), (768, 768), (1024, 1024), (1200, 640), (768, 1024), (1200, 640), (1024, 1024))
+SIZES = ((512, 512), (768, 768), (1024, 1024), (1216, 640), (768, 1024), (1216, 640), (1024, 1024))
 CROP_PX = 192
 BATCH = 8
 
@@ -47,6 +47,16 @@ def sample_crops(pool: list[Tensor], rng: Random) -> Tensor:
     return torch.stack(crops).float() / 127.5 - 1
 
 
+def sample_blocks(pool: list[Tensor], rng: Random, count: int = 12_000) -> Tensor:
+    """[count, 3, 32, 32] in -1..1: blocks at random places."""
+    blocks = []
+    for _ in range(count):
+        picture = rng.choice(pool)
+        top, left = (rng.randint(0, side - 32) for side in picture.shape[1:])
+        blocks.append(picture[:, top:top + 32, left:left + 32])
+    return torch.stack(blocks).float() / 127.5 - 1
+
+
 def reconstruction_loss(out: Tensor, target: Tensor) -> Tensor:
     """L1 on pixels plus L1 on differences between neighbours, which keeps edges sharp. [B, 3, H, W] each."""
     edges = sum(F.l1_loss(out.diff(dim=axis), target.diff(dim=axis)) for axis in (2, 3))
@@ -67,7 +77,7 @@ def measure_psnr(vae: MiniVAE, pictures: list[Tensor]) -> float:
 @torch.no_grad()
 def measure_latents(vae: MiniVAE, pictures: list[Tensor]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation of each latent channel over `pictures`."""
-    flat = torch.cat([vae.encoder(picture[None].float() / 127.5 - 1).flatten(2)[0] for picture in pictures], dim=1)
+    flat = torch.cat([vae.compress(picture[None].float() / 127.5 - 1).flatten(2)[0] for picture in pictures], dim=1)
     return tuple(flat.mean(1).tolist()), tuple(flat.std(1).tolist())
 
 
@@ -84,14 +94,18 @@ def train(minutes: float, folder: Path, pool_size: int, seed: int = 0) -> MiniVA
     average = WeightAverage(vae, decay=0.998)
     step, spent = load_state(folder / "vae.pt", vae, optimizer, average)
     pool, held_out = paint_pool(pool_size, seed + 1 + step), paint_pool(16, 10_000)
+    if step == 0:
+        vae.start_from_components(sample_blocks(pool, Random(seed)))
+        average = WeightAverage(vae, decay=0.998)
+        print(f"linear start: {measure_psnr(vae, held_out):.2f} dB", flush=True)
     rng, started, curve = Random(seed + step), time.monotonic(), folder / "vae_curve.jsonl"
     for step, spent in _ticks(step, spent, started, minutes * 60):
         for group in optimizer.param_groups:
             group["lr"] = 1e-3 * _schedule(step, spent / (minutes * 60))
         target = sample_crops(pool, rng).to(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
-            latents = vae.encoder(target)
-            out = vae.decoder(latents + 0.05 * torch.randn_like(latents))
+            latents = vae.compress(target)
+            out = vae.expand(latents + 0.05 * torch.randn_like(latents))
         loss = reconstruction_loss(out.float(), target) + 3e-4 * latents.float().square().mean()
         optimizer.zero_grad()
         loss.backward()

@@ -1,0 +1,108 @@
+"""The transformer against the reference implementation, on small random weights."""
+
+import pytest
+import torch
+
+from generator.checkpoint import load_transformer, save_transformer
+from generator.config import MINI, QWEN_IMAGE, TINY, MMDiTConfig
+from generator.mmdit import MMDiT
+
+TOLERANCE = 1e-5
+
+
+def inputs(grid, lengths, seed=0):
+    """img, txt, sigma, mask for a batch whose prompts have these lengths."""
+    generator = torch.Generator().manual_seed(seed)
+    batch, longest = len(lengths), max(lengths)
+    img = torch.randn(batch, grid[0] * grid[1], 16, generator=generator)
+    txt = torch.randn(batch, longest, 12, generator=generator)
+    sigma = torch.rand(batch, generator=generator)
+    mask = torch.arange(longest)[None] < torch.tensor(lengths)[:, None]
+    return img, txt, sigma, mask
+
+
+def run_reference(network, img, txt, sigma, grid, mask=None):
+    with torch.no_grad():
+        return network(hidden_states=img, encoder_hidden_states=txt, encoder_hidden_states_mask=mask, timestep=sigma,
+                       img_shapes=[[(1, *grid)]] * img.shape[0], return_dict=False)[0]
+
+
+@pytest.mark.parametrize("grid", [(4, 4), (3, 7), (7, 3), (1, 5), (5, 1), (1, 1)])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_velocity_equals_the_reference_on_any_grid(reference_transformer, transformer_folder, grid, batch):
+    ours = load_transformer(transformer_folder)
+    img, txt, sigma, _ = inputs(grid, [9] * batch)
+    expected = run_reference(reference_transformer, img, txt, sigma, grid)
+    torch.testing.assert_close(ours(img, txt, sigma, grid=grid), expected, atol=TOLERANCE, rtol=0)
+
+
+def test_a_padded_batch_equals_the_reference(reference_transformer, transformer_folder):
+    ours = load_transformer(transformer_folder)
+    img, txt, sigma, mask = inputs((3, 5), [9, 4, 1])
+    expected = run_reference(reference_transformer, img, txt, sigma, (3, 5), mask)
+    torch.testing.assert_close(ours(img, txt, sigma, grid=(3, 5), txt_mask=mask), expected, atol=TOLERANCE, rtol=0)
+
+
+def test_each_row_of_a_padded_batch_equals_its_own_single_call(transformer_folder):
+    ours = load_transformer(transformer_folder)
+    lengths = [9, 4, 1]
+    img, txt, sigma, mask = inputs((3, 5), lengths)
+    together = ours(img, txt, sigma, grid=(3, 5), txt_mask=mask)
+    for row, length in enumerate(lengths):
+        alone = ours(img[row:row + 1], txt[row:row + 1, :length], sigma[row:row + 1], grid=(3, 5))
+        torch.testing.assert_close(together[row:row + 1], alone, atol=TOLERANCE, rtol=0)
+
+
+def test_what_stands_in_padded_places_does_not_matter(transformer_folder):
+    ours = load_transformer(transformer_folder)
+    img, txt, sigma, mask = inputs((3, 5), [9, 4])
+    noisy = torch.where(mask[..., None], txt, 100.0)
+    torch.testing.assert_close(ours(img, noisy, sigma, grid=(3, 5), txt_mask=mask),
+                               ours(img, txt, sigma, grid=(3, 5), txt_mask=mask), atol=TOLERANCE, rtol=0)
+
+
+def test_a_saved_transformer_loads_in_the_reference(tmp_path):
+    from diffusers import QwenImageTransformer2DModel
+
+    torch.manual_seed(3)
+    ours = MMDiT(TINY).eval()
+    save_transformer(ours, tmp_path)
+    reference = QwenImageTransformer2DModel.from_pretrained(tmp_path).eval()
+    img, txt, sigma, _ = inputs((4, 6), [5, 5])
+    with torch.no_grad():
+        torch.testing.assert_close(ours(img, txt, sigma, grid=(4, 6)), run_reference(reference, img, txt, sigma, (4, 6)),
+                                   atol=TOLERANCE, rtol=0)
+
+
+def test_the_published_sizes_are_those_of_the_20b_checkpoint():
+    with torch.device("meta"):
+        network = MMDiT(QWEN_IMAGE)
+    count = sum(parameter.numel() for parameter in network.parameters())
+    assert QWEN_IMAGE.width == 3072
+    assert 20.3e9 < count < 20.5e9
+
+
+@pytest.mark.parametrize(("field", "value", "rule"), [
+    ("axes_dims_rope", (4, 6, 8), "add up"), ("axes_dims_rope", (5, 5, 6), "even"), ("in_channels", 15, "4 x"),
+    ("patch_size", 4, "2x2"), ("num_layers", 0, "at least 1")])
+def test_a_config_that_makes_no_sense_is_refused(field, value, rule):
+    values = {name: getattr(TINY, name) for name in TINY.__dataclass_fields__}
+    with pytest.raises(ValueError, match=rule):
+        MMDiTConfig(**{**values, field: value})
+
+
+@pytest.mark.parametrize("change", ["img", "txt", "sigma", "mask"])
+def test_shapes_that_do_not_fit_are_named(transformer_folder, change):
+    ours = load_transformer(transformer_folder)
+    img, txt, sigma, mask = inputs((3, 5), [9, 4])
+    wrong = {"img": img, "txt": txt, "sigma": sigma, "txt_mask": mask}
+    key = "txt_mask" if change == "mask" else change
+    wrong[key] = wrong[key][:, :-1] if change != "sigma" else sigma[:1]
+    with pytest.raises(ValueError, match=key):
+        ours(wrong["img"], wrong["txt"], wrong["sigma"], grid=(3, 5), txt_mask=wrong["txt_mask"])
+
+
+def test_the_bundled_config_is_small():
+    with torch.device("meta"):
+        count = sum(parameter.numel() for parameter in MMDiT(MINI).parameters())
+    assert 8e6 < count < 20e6

@@ -1,0 +1,42 @@
+"""The published autoencoder, folded to 2D, against the reference implementation on small random weights."""
+
+import pytest
+import torch
+
+from generator.checkpoint import load_vae
+
+TOLERANCE = 1e-5
+
+
+def scale(reference):
+    return (torch.tensor(reference.config.latents_mean).view(1, -1, 1, 1),
+            torch.tensor(reference.config.latents_std).view(1, -1, 1, 1))
+
+
+@pytest.mark.parametrize("size", [(32, 32), (24, 56), (8, 8), (72, 16)])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_encode_equals_the_reference_mean(reference_vae, vae_folder, size, batch):
+    pixels = torch.rand(batch, 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        mean = reference_vae.encode(pixels[:, :, None]).latent_dist.mode()[:, :, 0]
+        shift, deviation = scale(reference_vae)
+        ours = load_vae(vae_folder).encode(pixels)
+    torch.testing.assert_close(ours, (mean - shift) / deviation, atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (3, 7), (1, 1), (9, 2)])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_decode_equals_the_reference(reference_vae, vae_folder, size, batch):
+    latents = torch.randn(batch, 4, *size, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        shift, deviation = scale(reference_vae)
+        expected = reference_vae.decode((latents * deviation + shift)[:, :, None]).sample[:, :, 0]
+        ours = load_vae(vae_folder).decode(latents)
+    torch.testing.assert_close(ours, expected, atol=TOLERANCE, rtol=0)
+
+
+def test_bfloat16_stays_close_to_float32(vae_folder):
+    latents = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+    exact = load_vae(vae_folder).decode(latents)
+    narrow = load_vae(vae_folder, dtype=torch.bfloat16).decode(latents.bfloat16()).float()
+    assert (exact - narrow).abs().mean() < 0.03

@@ -1,0 +1,138 @@
+"""Front matter of static sites: where it stands, what it says, and which cover it names.
+
+Reads YAML between `---` and TOML between `+++`. Writing into it lives in cover_edit.py.
+"""
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import yaml
+
+from integrations.errors import Refused
+
+Format = Literal["yaml", "toml", "none"]
+Path = tuple[str, ...]
+
+_OPENING = re.compile(r"(---|\+\+\+)[ \t]*\r?\n")
+_CLOSING = {"---": re.compile(r"^---[ \t]*\r?$", re.M), "+++": re.compile(r"^\+\+\+[ \t]*\r?$", re.M)}
+_EMPTY = ("", "~", "null", "Null", "NULL")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontMatter:
+    """The fields and their place. start, end: offsets of the lines between the fences; body_start: where words begin.
+
+    YAML values are text, lists and mappings only; numbers, dates and booleans stay as they are written.
+    """
+
+    format: Format
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    start: int = 0
+    end: int = 0
+    body_start: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialect:
+    """Which fields a theme keeps its cover in. Each path has one or two keys."""
+
+    name: str
+    image: Path
+    alt: Path
+
+
+HEXO = Dialect(name="hexo", image=("cover",), alt=("cover_alt",))
+PAPERMOD = Dialect(name="papermod", image=("cover", "image"), alt=("cover", "alt"))
+ASTRO = Dialect(name="astro", image=("heroImage",), alt=("heroImageAlt",))
+JEKYLL = Dialect(name="jekyll", image=("image",), alt=("image_alt",))
+JEKYLL_MAP = Dialect(name="jekyll-map", image=("image", "path"), alt=("image", "alt"))
+JEKYLL_SRC = Dialect(name="jekyll-src", image=("image", "src"), alt=("image", "alt"))
+OTHERS = tuple(Dialect(name=key, image=(key,), alt=(key + ("_alt" if key.islower() else "Alt"),)) for key in (
+    "featured_image", "featuredImage", "feature_image", "cover_image", "coverImage", "thumbnail", "banner"))
+_DIALECTS = (PAPERMOD, HEXO, ASTRO, JEKYLL_MAP, JEKYLL_SRC, JEKYLL, *OTHERS)
+
+
+def read_front_matter(text: str, name: str = "post") -> FrontMatter:
+    """The front matter of `text`, or format "none". Raises Refused, naming `name` and the line, if it is malformed."""
+    opening = _OPENING.match(text)
+    closing = _CLOSING[opening[1]].search(text, opening.end()) if opening else None
+    if not opening or not closing:
+        return FrontMatter(format="none")
+    block = text[opening.end() : closing.start()]
+    form: Format = "yaml" if opening[1] == "---" else "toml"
+    fields = parse_block(block, form, name)
+    if fields is None:  # a rule, words and another rule: no front matter
+        return FrontMatter(format="none")
+    after = text.find("\n", closing.end())
+    return FrontMatter(format=form, fields=fields, start=opening.end(), end=closing.start(),
+                       body_start=len(text) if after < 0 else after + 1)
+
+
+def parse_block(block: str, form: Format, name: str) -> dict[str, Any] | None:
+    """The fields between two fences, or None if YAML there is no mapping. Raises Refused."""
+    try:
+        if form == "toml":
+            return tomllib.loads(block.replace("\r\n", "\n"))
+        # BaseLoader: everything stays text, so an impossible date or a huge number cannot fail or change.
+        fields = yaml.load(block, Loader=yaml.BaseLoader)
+    except yaml.MarkedYAMLError as exc:
+        line = exc.problem_mark.line + 2 if exc.problem_mark else 1
+        raise Refused(f"{name}: front matter, line {line}: {exc.problem}") from exc
+    except (yaml.YAMLError, tomllib.TOMLDecodeError, RecursionError) as exc:
+        raise Refused(f"{name}: front matter: {str(exc).splitlines()[0] if str(exc) else 'nested too deep'}") from exc
+    if fields is None or fields == "":
+        return {}
+    return fields if isinstance(fields, dict) else None
+
+
+def cover_of(fields: Mapping[str, Any]) -> str:
+    """The cover that `fields` name, or empty. `cover: false` is a cover too: the author wants none."""
+    for dialect in _DIALECTS:
+        written = _text(_at(fields, dialect.image))
+        if written:
+            return written
+    header = _text(fields.get("top_img"))  # Hexo's page header; "false" and "transparent" are no pictures
+    return header if "." in header or "/" in header else ""
+
+
+def choose_dialect(fields: Mapping[str, Any], siblings: Iterable[Mapping[str, Any]], form: Format) -> Dialect:
+    """Where the cover goes: the fields this post uses, else those most of its siblings use, else `cover`."""
+    own = _used(fields)
+    if own and own != HEXO:
+        return own
+    if own and _text(fields["cover"]):
+        return own
+    common = Counter(dialect for dialect in map(_used, siblings) if dialect).most_common(1)
+    if common and (not own or common[0][0].image[0] == "cover"):
+        return common[0][0]
+    return own or (PAPERMOD if form == "toml" else HEXO)
+
+
+def _used(fields: Mapping[str, Any]) -> Dialect | None:
+    """The dialect whose field is there, even if it is empty."""
+    for dialect in _DIALECTS:
+        key = dialect.image[0]
+        if key in fields and (len(dialect.image) == 1 or _at(fields, dialect.image) is not None):
+            if len(dialect.image) == 1 and isinstance(fields[key], dict):
+                return {"cover": PAPERMOD, "image": JEKYLL_MAP}.get(key, dialect)
+            return dialect
+    return None
+
+
+def _at(fields: Mapping[str, Any], path: Path) -> Any:
+    value: Any = fields
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        value = value[0] if value else ""
+    if value is False:
+        return "false"
+    return value.strip() if isinstance(value, str) and value.strip() not in _EMPTY else ""

@@ -1,4 +1,4 @@
-"""Sets one field in the YAML lines between two `---`, touching no other character. Which field: cover_edit.py decides."""
+"""Sets one field in the YAML between two `---`, touching no other character. Which field: cover_edit.py decides."""
 
 import re
 from dataclasses import dataclass

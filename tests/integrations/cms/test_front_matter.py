@@ -1,9 +1,10 @@
 """Reading front matter, and writing a cover into it without touching anything else."""
 
 import re
+from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from integrations.cms.cover_edit import with_cover
@@ -59,8 +60,9 @@ def test_a_text_without_front_matter_is_all_body(text):
     assert (matter.format, dict(matter.fields), text[matter.body_start :]) == ("none", {}, text)
 
 
-@pytest.mark.parametrize("text", ["---\ntitle: x\n---\nbody", "---\r\ntitle: x\r\n---\r\nbody", "--- \ntitle: x\n---\t\nbody",
-                                  "+++\ntitle = 'x'\n+++\nbody"])
+@pytest.mark.parametrize("text", [
+    "---\ntitle: x\n---\nbody", "---\r\ntitle: x\r\n---\r\nbody", "--- \ntitle: x\n---\t\nbody",
+    "+++\ntitle = 'x'\n+++\nbody"])
 def test_the_body_begins_after_the_closing_line(text):
     matter = read_front_matter(text)
     assert text[matter.body_start :] == "body"
@@ -86,7 +88,8 @@ def test_impossible_dates_and_odd_numbers_stay_text():
 
 
 @pytest.mark.parametrize(("fields", "dialect"), [
-    ({"cover": "x"}, HEXO), ({"cover": {"image": "x"}}, PAPERMOD), ({"cover": {}}, PAPERMOD), ({"heroImage": ""}, ASTRO),
+    ({"cover": "x"}, HEXO), ({"cover": {"image": "x"}}, PAPERMOD), ({"cover": {}}, PAPERMOD),
+    ({"heroImage": ""}, ASTRO),
     ({"image": "x"}, JEKYLL), ({"image": {"path": "x"}}, JEKYLL_MAP), ({"image": {"src": "x"}}, JEKYLL_SRC),
     ({"cover": ""}, HEXO), ({"title": "x"}, HEXO), ({"top_img": "x"}, HEXO)])
 def test_the_fields_of_the_post_decide_the_dialect(fields, dialect):
@@ -108,7 +111,8 @@ def test_without_any_hint_it_is_cover_and_in_hugo_toml_a_cover_table():
 
 @pytest.mark.parametrize(("before", "after"), [
     ("---\ntitle: x # c\n---\nbody", '---\ntitle: x # c\ncover: "/c"\ncover_alt: "b"\n---\nbody'),
-    ("---\r\ncover: # none yet\r\nz: 1\r\n---\r\nx", '---\r\ncover: "/c" # none yet\r\ncover_alt: "b"\r\nz: 1\r\n---\r\nx'),
+    ("---\r\ncover: # none yet\r\nz: 1\r\n---\r\nx",
+     '---\r\ncover: "/c" # none yet\r\ncover_alt: "b"\r\nz: 1\r\n---\r\nx'),
     ("---\ncover:\n  image: a # k\n  caption: c\n---\n",
      '---\ncover:\n  image: "/c" # k\n  alt: "b"\n  caption: c\n---\n'),
     ("---\ncover:\n    caption: c\nt: x\n---\n",
@@ -161,6 +165,7 @@ def test_what_the_encoding_cannot_say_is_escaped():
     ("---\nbase: &b {image: x}\n? {a: b}\n: c\n---\n", "unhashable|cannot be set"),
     ("---\ncover: &c x\nlogo: *c\n---\n", "undefined alias|cannot be set"),
     ('{\n"title": "x"\n}\nbody', "JSON front matter"),
+    ('+++\ncover.image = "x"\n+++\n', "cannot be set"),
 ])
 def test_what_cannot_be_edited_safely_is_refused(text, rule):
     with pytest.raises(Refused, match=rule):
@@ -174,14 +179,17 @@ def test_an_empty_cover_is_refused():
 
 KEYS = st.sampled_from(["title", "date", "tags", "draft", "description", "weight", "lang"])
 YAML_VALUES = st.sampled_from([
-    "x", "'it''s'", '"a # b"', "2024-01-01", "[a, b]  # list", "{a: b}", "", "|\n  block\n  more", ">-\n  folded\n\n  more",
-    "\n  - a\n  - b", "\n  nested: 1  # n\n  other: 'x'", "中文：标题", "~", "a   # spaced", "|+\n  kept\n\n"])
+    "x", "'it''s'", '"a # b"', "2024-01-01", "[a, b]  # list", "{a: b}", "", "|\n  block\n  more", "|+\n  kept\n\n",
+    ">-\n  folded\n\n  more", "\n  - a\n  - b", "\n  nested: 1  # n\n  other: 'x'", "中文：标题", "~", "a   # spaced"])
 TOML_VALUES = st.sampled_from([
-    '"x"', "'it'", '"a # b"', "2024-01-01", "[\n 'a', # [\n 'b']", "{ a = 1 }", "true", '"""\nmany\n[cover]\n"""', "1_000"])
+    '"x"', "'it'", '"a # b"', "2024-01-01", "[\n 'a', # [\n 'b']", "{ a = 1 }", "true", "1_000",
+    '"""\nmany\n[cover]\n"""'])
 COVERS = {
-    "yaml": st.sampled_from(["", "cover: old\n", "cover:\n", "cover:  # c\n", "cover: 'o'  # c\n", "cover_alt: z\ncover: o\n",
-                             "cover: {image: o}\n", "cover: [a, b]\n", "heroImage: o\n", "image: {path: o}\n"]),
-    "toml": st.sampled_from(["", 'cover = "o" # c\n', "cover = {}\n", 'cover = {image = "o"}\n', 'cover.image = "o"\n']),
+    "yaml": st.sampled_from([
+        "", "cover: old\n", "cover:\n", "cover:  # c\n", "cover: 'o'  # c\n", "cover_alt: z\ncover: o\n",
+        "cover: {image: o}\n", "cover: [a, b]\n", "heroImage: o\n", "image: {path: o}\n"]),
+    "toml": st.sampled_from([
+        "", 'cover = "o" # c\n', "cover = {}\n", 'cover = {image = "o"}\n', 'cover.image = "o"\n']),
 }
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 
@@ -201,13 +209,15 @@ def posts(draw):
 
 
 def others(text):
-    return [line for line in re.split(r"(?<=\n)", text) if not re.match(r"\s*\[?(cover|image|alt|heroImage|path|src)", line)]
+    ours = re.compile(r"\s*\[?(cover|image|alt|heroImage|path|src)")
+    return [line for line in re.split(r"(?<=\n)", text) if not ours.match(line)]
 
 
 @given(text=posts(), dialect=st.sampled_from(DIALECTS), alt=WORDS, cover=WORDS.filter(str.strip))
 @settings(max_examples=400, deadline=None)
 def test_whatever_the_front_matter_looks_like_every_other_line_stays(text, dialect, alt, cover):
     matter = read_front_matter(text)
+    assume(not ("cover.image" in text and dialect == HEXO))  # TOML cannot hold both; refused, see above
     written = with_cover(text, cover, alt, dialect, name="post.md")
     again = read_front_matter(written)
     assert others(written) == others(text)
@@ -231,7 +241,5 @@ def test_a_text_without_front_matter_stays_whole_behind_the_new_block(text, alt)
 @settings(max_examples=200, deadline=None)
 def test_any_block_is_parsed_or_refused(block):
     for form in ("yaml", "toml"):
-        try:
-            parse_block(block, form, "p")
-        except Refused as exc:
-            assert "\n" not in str(exc)
+        with suppress(Refused):
+            assert isinstance(parse_block(block, form, "p"), dict | None)

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import httpcore
 import httpx
@@ -52,7 +52,15 @@ class Fetched:
     body: bytes = field(repr=False)
 
 
-class GuardedClient:
+class Fetcher(Protocol):
+    """What adapters that read the web need of a client."""
+
+    def get(self, url: str, content_types: Collection[str] = ()) -> Fetched:
+        """The body behind `url`, of one of `content_types` if any. Raises Refused, NotFound, Unavailable."""
+        ...
+
+
+class GuardedClient(Fetcher):
     """Fetches public web addresses, and nothing behind them. Safe to share between threads; keeps no cookies."""
 
     def __init__(self, limits: FetchLimits | None = None) -> None:
@@ -82,12 +90,12 @@ class GuardedClient:
                        "Accept-Encoding": "gzip", "Connection": "close"}
             with closing(transport.handle_request(httpx.Request("GET", target, headers=headers))) as response:
                 if not response.has_redirect_location:
-                    return self._answer(response, content_types)
+                    return self._checked(response, content_types)
                 target = check_url(_joined(target, response.headers["location"]), self._limits.ports)
             gate.check_deadline()
         raise Refused(f"http: {_short(url)} redirects more than {self._limits.max_redirects} times")
 
-    def _answer(self, response: httpx.Response, content_types: frozenset[str]) -> Fetched:
+    def _checked(self, response: httpx.Response, content_types: frozenset[str]) -> Fetched:
         url = _short(str(response.url))
         if response.status_code in (404, 410):
             raise NotFound(f"http: {url} does not exist (status {response.status_code})")

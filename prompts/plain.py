@@ -10,7 +10,7 @@ _INVISIBLE = ("Cf", "Cs", "Co", "Cn")
 
 def plain(text: str) -> str:
     """`text` on one line with single spaces, without control, bidi, zero-width, surrogate and unassigned characters."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable() and not _BLANK.search(text):
         return " ".join(text.split())
     spaced = "".join(" " if unicodedata.category(c) == "Cc" else c for c in _BLANK.sub("", text))
     return " ".join("".join(c for c in spaced if unicodedata.category(c) not in _INVISIBLE).split())

@@ -73,13 +73,7 @@ def _utf8(data: bytes) -> Decoded | None:
 
 def _declared(data: bytes, declared: str) -> Decoded | None:
     """What the source says, unless that is UTF-8, which was tried, or does not decode."""
-    # Web pages that say gb2312 use its supersets; gb18030 reads them all.
-    encoding = {"gb2312": "gb18030", "gbk": "gb18030"}.get(declared.strip().lower(), declared.strip())
-    try:
-        text = data.decode(encoding)
-        return Decoded(text=text, encoding=encoding) if text.encode(encoding) == data else None
-    except (LookupError, UnicodeError, ValueError):
-        return None
+    return _exactly(data, declared.strip())
 
 
 def _guessed(data: bytes, name: str) -> Decoded:
@@ -87,10 +81,22 @@ def _guessed(data: bytes, name: str) -> Decoded:
     best = charset_normalizer.from_bytes(data[:_SAMPLE_BYTES], cp_isolation=_GUESSABLE).best()
     guesses = [best.encoding] if best else []
     for encoding in [*guesses, *_GUESSABLE]:
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if text.encode(encoding) == data:
-            return Decoded(text=text, encoding=encoding)
+        decoded = _exactly(data, encoding)
+        if decoded:
+            return decoded
     raise Refused(f"{name}: its characters are in no encoding we know; save it as UTF-8")
+
+
+def _exactly(data: bytes, encoding: str) -> Decoded | None:
+    """`data` in `encoding`, if that reads it and gives it back unchanged.
+
+    Pages that say gb2312 use its supersets; the smallest that fits is taken, so that what we add stays readable in it.
+    """
+    for name in ("gbk", "gb18030") if encoding.lower() in ("gb2312", "gbk", "gb18030") else (encoding,):
+        try:
+            text = data.decode(name)
+            if text.encode(name) == data:
+                return Decoded(text=text, encoding=name)
+        except (LookupError, UnicodeError, ValueError):
+            continue
+    return None

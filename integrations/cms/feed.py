@@ -1,0 +1,97 @@
+"""Feed: the entries of an RSS or Atom feed as a source of posts. Read only."""
+
+import io
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from integrations.cms.html_clean import check_depth
+from integrations.cms.html_text import html_words
+from integrations.cms.post_files import read_bytes
+from integrations.cms.web_page import fetch_article
+from integrations.errors import NotFound, Refused
+from integrations.http import Fetcher
+from integrations.ports import PostSource
+from prompts.article import Article, detect_language
+from prompts.plain import plain
+
+FEED_TYPES = ("application/rss+xml", "application/atom+xml", "application/xml", "text/xml", "application/rdf+xml")
+FULL_CHARACTERS = 400
+"""A feed entry with at least this much text is the whole post; a shorter one is a teaser."""
+
+
+class Feed(PostSource):
+    """The entries of one feed, fetched once. Ids are the entries' own ids or addresses."""
+
+    def __init__(self, place: Path | str, client: Fetcher | None) -> None:
+        """place: a web address, or a file. client: fetches the feed and the pages of teasers; a file needs none."""
+        self._place = place
+        self._client = client
+
+    def list_posts(self) -> Iterator[str]:
+        """The ids, in the feed's order."""
+        return iter(self._entries)
+
+    def read(self, post_id: str) -> Article:
+        """The entry as an Article; a teaser's text comes from its page. Raises NotFound, Refused, Unavailable."""
+        entry = self._entries.get(post_id)
+        if entry is None:
+            raise NotFound(f"feed: {post_id[:200]!r} is not in {self._name}")
+        words, link = _words(entry), str(entry.get("link", ""))
+        if len(words) < FULL_CHARACTERS and self._client and link.startswith(("http://", "https://")):
+            return fetch_article(self._client, link, post_id)
+        title = plain(html_words(str(entry.get("title", ""))))
+        if not any(map(str.isalnum, title + words)):
+            raise Refused(f"feed: entry {post_id[:200]!r} has no words")
+        teaser = html_words(str(entry.get("summary", "")))
+        return Article(id=post_id, title=title or post_id, text=words, source=link or self._name,
+                       language=detect_language(f"{title}\n{words}"), cover=_picture(entry),
+                       description=plain(teaser) if teaser != words and len(teaser) < FULL_CHARACTERS else "",
+                       tags=tuple(filter(None, (plain(str(tag.get("term") or "")) for tag in entry.get("tags", ())))))
+
+    def write_cover(self, post_id: str, cover: str, alt_text: str, *, force: bool = False) -> bool:
+        """Always Refused: a feed cannot be written."""
+        raise Refused(f"feed: {post_id[:200]!r} is read only; its cover cannot be written back")
+
+    @property
+    def _name(self) -> str:
+        return str(self._place).split("?")[0][:200]
+
+    @cached_property
+    def _entries(self) -> dict[str, dict[str, Any]]:
+        import feedparser
+
+        data = self._bytes()
+        if b"<!ENTITY" in data:
+            raise Refused(f"feed: {self._name} declares XML entities, which are not allowed")
+        check_depth(data.decode("utf-8", "replace"), f"feed: {self._name}")
+        # A file object: feedparser would take text that looks like an address or a path for one and open it.
+        feed = feedparser.parse(io.BytesIO(data), sanitize_html=False, resolve_relative_uris=False)
+        if not feed.get("version") and not feed.entries:
+            raise Refused(f"feed: {self._name} is neither RSS nor Atom")
+        named = ((str(entry.get("id") or entry.get("link") or ""), entry) for entry in feed.entries)
+        return {name: entry for name, entry in named if name}
+
+    def _bytes(self) -> bytes:
+        if isinstance(self._place, str) and self._place.startswith(("http://", "https://")):
+            if not self._client:
+                raise Refused(f"feed: {self._name} is a web address, and no client to fetch it was given")
+            return self._client.get(self._place, FEED_TYPES).body
+        return read_bytes(Path(self._place), f"feed: {self._name}")
+
+
+def _words(entry: dict[str, Any]) -> str:
+    """The longest text that the entry carries."""
+    carried = [str(part.get("value", "")) for part in entry.get("content", ())] + [str(entry.get("summary", ""))]
+    return max((html_words(part) for part in carried), key=len)
+
+
+def _picture(entry: dict[str, Any]) -> str:
+    """The picture that the entry names: a thumbnail, media or an enclosure of an image type."""
+    for link in entry.get("media_thumbnail", ()):
+        return str(link.get("url", ""))
+    for link in (*entry.get("media_content", ()), *entry.get("enclosures", ())):
+        if str(link.get("type", "")).startswith("image/"):
+            return str(link.get("url") or link.get("href") or "")
+    return ""

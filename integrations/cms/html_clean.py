@@ -1,0 +1,103 @@
+"""Makes HTML safe to parse and leaves only what a reader sees, in time that grows with its length and no faster."""
+
+import re
+from collections.abc import Callable, Collection, Iterator
+
+from integrations.errors import Refused
+
+MAX_DEPTH = 250
+MAX_TAGS = 200_000
+
+# The class excludes "<", so a row of unclosed tags is still read in one pass.
+TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:-]*)([^<>]*)>")
+_HIDDEN = re.compile(
+    r"""(?:^|\s)hidden(?=[\s=/]|$)|aria-hidden\s*=\s*["']?true|style\s*=\s*["'][^"']*(?:display\s*:\s*none|"""
+    r"""visibility\s*:\s*hidden|opacity\s*:\s*0(?![.\d]*[1-9])|font-size\s*:\s*0(?![.\d]*[1-9])|"""
+    r"""(?:^|[\s;"'])(?:max-)?(?:width|height)\s*:\s*0(?![.\d]*[1-9]))""", re.I)
+_VOID = frozenset((
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"))
+# Their end tags may be left out, so a page with thousands of unclosed ones is not deep.
+_IMPLIED = frozenset(("p", "li", "td", "th", "tr", "dt", "dd", "option", "thead", "tbody", "tfoot", "colgroup"))
+_UNREAD = frozenset(("script", "style", "template", "noscript", "iframe", "object", "svg", "math", "canvas", "video",
+                     "audio", "select", "button", "textarea"))
+_RAW_END = {element: re.compile(f"</{element}", re.I) for element in ("script", "style")}
+_CODE = frozenset(("pre", "table"))
+_BLOCKS = frozenset(("p", "div", "br", "li", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "section",
+                     "article", "tr", "hr", "figure", "figcaption", "details", "summary", "center"))
+
+
+def check_depth(html: str, name: str) -> None:
+    """Raise Refused for HTML nested deeper, or with more tags, than a page that a person wrote."""
+    depth = 0
+    for count, tag in enumerate(TAG.finditer(html)):
+        element = tag[2].lower()
+        if element in _VOID or element in _IMPLIED or tag[3].endswith("/"):
+            continue
+        depth = max(depth - 1, 0) if tag[1] else depth + 1
+        if depth > MAX_DEPTH:
+            raise Refused(f"{name}: its HTML is nested more than {MAX_DEPTH} deep")
+        if count >= MAX_TAGS:
+            raise Refused(f"{name}: its HTML has more than {MAX_TAGS} tags")
+
+
+def without_comments(text: str) -> str:
+    """`text` without `<!-- comments -->`; one that never ends is only marks."""
+    pieces = []
+    at = 0
+    while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        pieces.append(text[at:start])
+        at = end + 3
+    return "".join([*pieces, text[at:]])
+
+
+def without_hidden(html: str, dropped: Collection[str] = ("pre",)) -> str:
+    """`html` without scripts, embedded and `dropped` elements, and whatever is marked so that no reader sees it."""
+    return "".join(_kept(html, _UNREAD.union(dropped), lambda tag: tag[0]))
+
+
+def words_between_tags(text: str) -> str:
+    """The words of `text`, whose tags are dropped with everything hidden, code and tables; blocks end lines."""
+    return "".join(_kept(text, _UNREAD | _CODE, lambda tag: "\n" if tag[2].lower() in _BLOCKS else ""))
+
+
+def _kept(html: str, dropped: frozenset[str], shown: Callable[[re.Match[str]], str]) -> Iterator[str]:
+    """The text outside hidden and `dropped` elements, with each tag as `shown` gives it."""
+    closings = _closings(html)
+    at = 0
+    for tag in TAG.finditer(html):
+        if tag.start() < at:
+            continue
+        yield html[at : tag.start()]
+        element = tag[2].lower()
+        hidden = element in dropped or (tag[3] and _HIDDEN.search(tag[3]))
+        if hidden and not tag[1] and element not in _VOID and not tag[3].endswith("/"):
+            at = closings.get(tag.start(), tag.end())
+        else:
+            at = tag.end()
+            yield "" if hidden else shown(tag)
+    yield html[at:]
+
+
+def _closings(html: str) -> dict[int, int]:
+    """Where each element that is closed ends, by where it starts."""
+    ends: dict[int, int] = {}
+    open_at: dict[str, list[int]] = {}
+    raw_until = 0
+    endless: set[str] = set()
+    for tag in TAG.finditer(html):
+        element = tag[2].lower()
+        if tag.start() < raw_until:
+            continue
+        if tag[1]:
+            if open_at.get(element):
+                ends[open_at[element].pop()] = tag.end()
+        elif element in _RAW_END:
+            # Their text may hold tags that are none. Without an end, looking for it again would be quadratic.
+            closing = _RAW_END[element].search(html, tag.end()) if element not in endless else None
+            raw_until = closing.start() if closing else raw_until
+            if not closing:
+                endless.add(element)
+            open_at.setdefault(element, []).append(tag.start())
+        elif element not in _VOID and not tag[3].endswith("/"):
+            open_at.setdefault(element, []).append(tag.start())
+    return ends

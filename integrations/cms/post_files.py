@@ -1,0 +1,88 @@
+"""Post files in a folder: which there are, which may be opened, and how one is replaced whole or not at all."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from integrations.cms.charset import MAX_BYTES
+from integrations.errors import NotFound, Refused, Unavailable
+
+SUFFIXES = (".md", ".markdown", ".mdx", ".html", ".htm")
+_SITE_FILES = ("_config.yml", "_config.yaml", "hugo.toml", "hugo.yaml", "config.toml", "config.yaml",
+               "astro.config.mjs")
+# In a site's own folder these hold what the site generator made or is made of, not posts.
+_SITE_FOLDERS = frozenset((
+    "public", "themes", "layouts", "archetypes", "scaffolds", "static", "resources", "dist", "vendor"))
+
+
+def find_posts(root: Path) -> Iterator[str]:
+    """Ids (paths relative to `root`) of the posts in it, in a stable order. Raises NotFound."""
+    if not root.is_dir():
+        raise NotFound(f"posts: the folder {str(root)!r} does not exist")
+    is_site = any((root / file).is_file() for file in _SITE_FILES)
+    for folder, folders, files in os.walk(root):
+        skipped = _SITE_FOLDERS if is_site and Path(folder) == root else frozenset()
+        folders[:] = sorted(name for name in folders if _is_listed(name) and name not in skipped)
+        for name in sorted(files):
+            path = Path(folder, name)
+            if path.suffix.lower() in SUFFIXES and not name.startswith((".", "_")) and _is_inside(path, root):
+                yield path.relative_to(root).as_posix()
+
+
+def _is_listed(folder: str) -> bool:
+    """Hidden folders, packages and `_site`, `_includes`, `_drafts` hold no posts; Hexo's and Jekyll's `_posts` does."""
+    return folder == "_posts" or not (folder.startswith((".", "_")) or folder == "node_modules")
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    return path.resolve().is_relative_to(root.resolve()) and path.is_file()
+
+
+def open_path(root: Path, post_id: str) -> Path:
+    """The real file of the post `post_id`. Raises Refused for an id that leads out of `root`, NotFound."""
+    parts = post_id.split("/")
+    if not post_id or "\0" in post_id or "\\" in post_id or ".." in parts or Path(post_id).is_absolute():
+        raise Refused(f"posts: {post_id[:200]!r} is not the id of a post: it must be a path inside the folder")
+    try:
+        path = (root / post_id).resolve()
+        if not path.is_relative_to(root.resolve()):
+            raise Refused(f"posts: {post_id[:200]!r} is a link that leads out of the folder")
+        if not path.is_file():
+            raise NotFound(f"posts: {post_id[:200]!r} does not exist")
+    except (OSError, RuntimeError, ValueError) as exc:
+        raise Refused(f"posts: {post_id[:200]!r} cannot be opened: {exc}") from exc
+    if path.suffix.lower() not in SUFFIXES:
+        raise Refused(f"posts: {post_id[:200]!r} is no post; posts end in {', '.join(SUFFIXES)}")
+    return path
+
+
+def read_bytes(path: Path, name: str) -> bytes:
+    """The file's bytes. Raises Refused for more than 10 MB, before reading them."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise Refused(f"{name}: it has {size} bytes; at most {MAX_BYTES} are allowed")
+        return path.read_bytes()
+    except FileNotFoundError as exc:
+        raise NotFound(f"{name}: it does not exist") from exc
+    except OSError as exc:
+        raise Unavailable(f"{name}: cannot be read: {exc.strerror}") from exc
+
+
+def replace_whole(path: Path, data: bytes, name: str) -> None:
+    """Put `data` in place of the file, with its mode, so that a reader sees the old file or the new one."""
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:60]}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        shutil.copymode(path, temporary)
+        os.replace(temporary, path)
+    except OSError as exc:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise Unavailable(f"{name}: cannot be written: {exc.strerror}") from exc

@@ -105,7 +105,7 @@ def test_the_journal_is_a_wal_so_readers_do_not_wait_for_a_writer(path):
     cache = SqliteCoverCache(path, busy_timeout_s=0.1)
     cache.remember(a_cover())
     writer = sqlite3.connect(path, isolation_level=None)
-    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("BEGIN EXCLUSIVE")
     assert cache.find(FINGERPRINT) == a_cover()
     writer.close()
 

@@ -77,7 +77,8 @@ def test_a_latin_word_inside_others_is_not_found(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["sex", "SEX!", "(sex)", "中文sex中文", "s-e-x", "s e x", "s\u200be\u200bx", "se*x", "sex4", "the sex life", "a:sex;b"]
+    "text",
+    ["sex", "SEX!", "(sex)", "中文sex中文", "s-e-x", "s e x", "s\u200be\u200bx", "se*x", "sex4", "the sex life", "a:sex;b"],
 )
 def test_a_latin_word_of_its_own_is_found(text):
     assert len(found(text, rule("sex"))) == 1

@@ -9,15 +9,15 @@ from pathlib import Path
 from statistics import median
 
 from integrations.safety.word_list import COLUMNS, load_words
-from integrations.safety.words import ListWordScreen
+from integrations.safety.words import WordListScreen
 
 COLD_START = """
 import time
 began = time.perf_counter()
 from integrations.safety.word_list import bundled_lists, load_words
-from integrations.safety.words import ListWordScreen
+from integrations.safety.words import WordListScreen
 imported = time.perf_counter()
-ListWordScreen(load_words(bundled_lists()))
+WordListScreen(load_words(bundled_lists()))
 print(f"cold: imports {(imported - began) * 1e3:.0f} ms, bundled lists {(time.perf_counter() - imported) * 1e3:.0f} ms")
 """
 
@@ -35,7 +35,7 @@ def measure(words: int = 20_000, characters: int = 10_000, rounds: int = 20) -> 
         began = time.perf_counter()
         word_list = load_words([path])
         read = time.perf_counter()
-        screen = ListWordScreen(word_list)
+        screen = WordListScreen(word_list)
         built = time.perf_counter()
     checks = []
     for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""ListWordScreen: finds the words of a list in a text, however they are dressed up. The lists live in word_list.py."""
+"""WordListScreen: finds the words of a list in a text, however they are dressed up. The lists live in word_list.py."""
 
 import re
 import time
@@ -38,7 +38,7 @@ class _Hit:
     end: int
 
 
-class ListWordScreen(WordScreen):
+class WordListScreen(WordScreen):
     """words: as read by load_words. Safe to share between threads."""
 
     def __init__(self, words: WordList) -> None:

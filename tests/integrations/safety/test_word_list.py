@@ -93,10 +93,10 @@ def test_the_bundled_lists_are_ours_to_give_and_cover_every_level():
 
 
 def test_every_bundled_word_is_found_in_a_sentence_or_excused_by_an_allowed_one():
-    from integrations.safety.words import ListWordScreen
+    from integrations.safety.words import WordListScreen
 
     words = load_words(bundled_lists())
-    screen = ListWordScreen(words)
+    screen = WordListScreen(words)
     flagged = [rule for rule in words.rules if rule.action == "flag" and not rule.expression]
     missed = [rule.word for rule in flagged if not screen.check(f"看：{rule.word}。", "body").findings]
     assert missed == []

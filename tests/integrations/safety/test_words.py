@@ -1,15 +1,15 @@
 import pytest
 
 from integrations.safety.word_list import WordList, WordRule, bundled_lists, load_words
-from integrations.safety.words import MAX_CHARACTERS, MAX_FINDINGS, ListWordScreen
+from integrations.safety.words import MAX_CHARACTERS, MAX_FINDINGS, WordListScreen
 
 
 def rule(word, level="block", action="flag", category="c") -> WordRule:
     return WordRule(word=word, category=category, level=level, action=action, source="s", licence="l")
 
 
-def screen(*rules: WordRule) -> ListWordScreen:
-    return ListWordScreen(WordList(rules, "0123456789ab"))
+def screen(*rules: WordRule) -> WordListScreen:
+    return WordListScreen(WordList(rules, "0123456789ab"))
 
 
 def found(text: str, *rules: WordRule) -> list[str]:
@@ -18,7 +18,7 @@ def found(text: str, *rules: WordRule) -> list[str]:
 
 @pytest.fixture(scope="module")
 def bundled():
-    return ListWordScreen(load_words(bundled_lists()))
+    return WordListScreen(load_words(bundled_lists()))
 
 
 HIDDEN = {
@@ -78,7 +78,7 @@ def test_a_latin_word_inside_others_is_not_found(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["sex", "SEX!", "(sex)", "中文sex中文", "s-e-x", "s e x", "s\u200be\u200bx", "se*x", "sex4", "the sex life", "a:sex;b"],
+    ["sex", "SEX!", "(sex)", "中文sex中文", "s-e-x", "s e x", "s\u200be\u200bx", "se*x", "the sex life", "sex4"],
 )
 def test_a_latin_word_of_its_own_is_found(text):
     assert len(found(text, rule("sex"))) == 1

@@ -24,6 +24,7 @@ from generator.mmdit import MMDiT
 from generator.vae import QwenVAE
 
 WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
+Autoencoder = QwenVAE | MiniVAE
 Network = TypeVar("Network", bound=nn.Module)
 NameTable = tuple[tuple[str, str | tuple[str, ...]], ...]
 
@@ -85,7 +86,7 @@ def load_transformer(folder: str | Path, device: str | torch.device = "cpu", dty
     return _load(Path(folder), lambda: MMDiT(config), TRANSFORMER_NAMES, device, dtype)
 
 
-def load_vae(folder: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> QwenVAE | MiniVAE:
+def load_vae(folder: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Autoencoder:
     """The autoencoder in `folder`; `_class_name` in config.json decides which. Raises CheckpointError."""
     config = _read_config(Path(folder), {"AutoencoderKLQwenImage": QwenVAEConfig, "MiniVAE": MiniVAEConfig})
     if isinstance(config, MiniVAEConfig):

@@ -76,16 +76,21 @@ class MiniVAE(nn.Module):
     def start_from_components(self, blocks: Tensor) -> None:
         """Set the linear path to the principal components of blocks [N, 3, 32, 32], and silence the rest.
 
-        Training then starts from the best linear autoencoder instead of from noise.
+        Training then starts from a good linear autoencoder instead of from noise. Half of the channels take part; the
+        other half starts empty and is free for what a linear map cannot see.
         """
         flat = blocks.flatten(1)
         centre = flat.mean(0)
-        _, scale, axes = torch.pca_lowrank(flat, q=self.config.latent_channels, niter=4)
-        deviation = (scale / len(flat) ** 0.5).clamp_min(1e-3)
-        self.encode_linear.weight.copy_((axes / deviation).T.unflatten(1, blocks.shape[1:]))
-        self.encode_linear.bias.copy_(-(centre @ axes) / deviation)  # type: ignore[union-attr]
-        self.decode_linear.weight.copy_((axes * deviation).T.unflatten(1, blocks.shape[1:]))
+        half = self.config.latent_channels // 2
+        _, scale, axes = torch.pca_lowrank(flat, q=half, niter=4)
+        deviation = scale / len(flat) ** 0.5
+        for layer in (self.encode_linear, self.decode_linear):
+            layer.weight.zero_()
+            layer.bias.zero_()  # type: ignore[union-attr]
+        self.encode_linear.weight[:half] = (axes / deviation).T.unflatten(1, blocks.shape[1:])
+        self.encode_linear.bias[:half] = -(centre @ axes) / deviation  # type: ignore[index]
+        self.decode_linear.weight[:half] = (axes * deviation).T.unflatten(1, blocks.shape[1:])
         self.decode_linear.bias.copy_(centre.unflatten(0, blocks.shape[1:]).mean((1, 2)))  # type: ignore[union-attr]
-        for layer in (self.encoder[-1], self.decoder[-2]):
-            layer.weight.mul_(0.1)  # type: ignore[operator, union-attr]
-            layer.bias.zero_()  # type: ignore[operator, union-attr]
+        for quiet, share in ((self.encoder[-1], 0.3), (self.decoder[-2], 0.02)):
+            quiet.weight.mul_(share)  # type: ignore[operator, union-attr]
+            quiet.bias.zero_()  # type: ignore[operator, union-attr]

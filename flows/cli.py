@@ -1,0 +1,234 @@
+"""The command line. Everything heavy is imported inside the commands, so that --help answers at once.
+
+Standard output carries results only; progress and errors go to standard error. Exit codes: 0 done, 1 failure, 2 bad input.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from flows.record import CoverRecord, Wishes
+
+app = typer.Typer(name="fengmian", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  rich_markup_mode=None, help="封面 Fengmian: every post gets a cover, made on your own machine.")
+styles_app = typer.Typer(no_args_is_help=False, rich_markup_mode=None, help="List, show and preview style guides.")
+app.add_typer(styles_app, name="styles")
+
+Source = Annotated[str, typer.Argument(help="Markdown or HTML file, folder of posts, web page, or RSS/Atom feed.")]
+Style = Annotated[str | None, typer.Option("--style", help="Style guide; see `fengmian styles`.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Same seed, same picture. Default: made from the post's id.")]
+Size = Annotated[str | None, typer.Option("--size", metavar="WxH", help="Pixels, e.g. 1200x630. Default: the style's first size.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a cover that the post already has.")]
+
+
+@app.callback()
+def _root(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+    """Options of every command; --debug is read in main()."""
+
+
+@app.command()
+def cover(
+    source: Source, style: Style = None, seed: Seed = None, size: Size = None,
+    lang: Annotated[str, typer.Option("--lang", help="Language of the prompt: zh, en or auto (the article's).")] = "auto",
+    out: Annotated[Path, typer.Option("--out", help="Folder that gets the pictures.")] = Path("covers"),
+    write: Annotated[bool, typer.Option("--write/--no-write", help="Write cover and alt text into the post.")] = False,
+    force: Force = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per post on standard output.")] = False,
+) -> None:
+    """Paint the cover of one post, or of every post of a folder or feed."""
+    from flows.console import Watcher, print_record
+    from flows.wiring import ports
+
+    wishes = _wishes(style, seed, size, lang, str(out), write, force)
+    _check_style(style)
+    failures = []
+    for post_id in list(ports().open_source(source).list_posts()):
+        try:
+            with Watcher(post_id):
+                record = _cover_post(source, post_id, wishes)
+        except _our_errors() as exc:
+            failures.append(exc)
+            _complain(exc)
+            continue
+        print_record(record, as_json)
+    if failures:
+        raise typer.Exit(2 if all(_is_bad_input(exc) for exc in failures) else 1)
+
+
+@app.command()
+def backlog(
+    source: Source, style: Style = None, size: Size = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the pictures. Default: covers/ inside FOLDER.")] = None,
+    write: Annotated[bool, typer.Option("--write/--no-write", help="Write cover and alt text into the posts.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which posts have no cover.")] = False,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Cover at most this many posts.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per post on standard output.")] = False,
+) -> None:
+    """Cover every post that has no cover yet. Stop it with Ctrl-C and start it again: nothing is done twice."""
+    from flows.console import run_backlog
+    from flows.wiring import ports
+
+    place = Path(source)
+    folder = out or (place / "covers" if place.is_dir() else Path("covers"))
+    wishes = _wishes(style, None, size, "auto", str(folder), write and "://" not in source, False)
+    _check_style(style)
+    ports().open_source(source)
+    raise typer.Exit(run_backlog(source, wishes, limit=limit, dry_run=dry_run, as_json=as_json))
+
+
+@app.command()
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What to paint, in Chinese, English or both.")],
+    negative: Annotated[str, typer.Option("--negative", help="What must not be in the picture.")] = "",
+    size: Annotated[str, typer.Option("--size", metavar="WxH")] = "1200x630",
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the first picture; the next ones count up.")] = 0,
+    steps: Annotated[int | None, typer.Option("--steps", help="Denoising steps.")] = None,
+    count: Annotated[int, typer.Option("-n", min=1, max=64, help="How many pictures; a contact sheet is added for more than one.")] = 1,
+    out: Annotated[Path, typer.Option("--out", help="Folder that gets the pictures.")] = Path("covers"),
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per picture on standard output.")] = False,
+) -> None:
+    """The generator alone: a prompt in, pictures out."""
+    from flows.console import generate_pictures
+
+    generate_pictures(prompt, negative, _parse_size(size), seed, steps, count, out, as_json)
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+    """What is configured, what is reachable, what would be used, and what to do about each gap."""
+    from flows.doctor import examine, print_report
+
+    raise typer.Exit(print_report(examine(), as_json))
+
+
+@styles_app.callback(invoke_without_command=True)
+def styles(context: typer.Context) -> None:
+    """List the style guides."""
+    if context.invoked_subcommand is None:
+        from flows.console import list_guides
+
+        list_guides()
+
+
+@styles_app.command()
+def show(name: Annotated[str, typer.Argument(help="Style guide.")],
+         lang: Annotated[str, typer.Option("--lang", help="zh or en; both by default.")] = "") -> None:
+    """Print the rendered prompt for an example article."""
+    from flows.console import show_guide
+
+    if lang not in ("", "zh", "en"):
+        _bad(f"lang: {lang!r} is not zh or en")
+    show_guide(name, lang)
+
+
+@styles_app.command()
+def preview(out: Annotated[Path, typer.Option("--out", help="Folder that gets the sheet.")] = Path("covers"),
+            size: Annotated[str, typer.Option("--size", metavar="WxH")] = "1200x630") -> None:
+    """Paint one example article in every style, as a contact sheet."""
+    from flows.console import preview_guides
+
+    preview_guides(out, _parse_size(size))
+
+
+def _wishes(style: str | None, seed: int | None, size: str | None, lang: str, out: str, write: bool, force: bool) -> "Wishes":
+    from flows.record import Wishes
+
+    if lang not in ("zh", "en", "auto"):
+        _bad(f"lang: {lang!r} is not zh, en or auto")
+    if seed is not None and not 0 <= seed < 2**63:
+        _bad(f"seed: {seed} is not from 0 to 2**63-1")
+    return Wishes(style=style, seed=seed, size=_parse_size(size) if size else None, language=lang,  # type: ignore[arg-type]
+                  out=out, write=write, force=force)
+
+
+def _check_style(style: str | None) -> None:
+    """Say at once that a style is unknown, before any post is read."""
+    from flows.wiring import ports
+    from prompts.style import load_style
+
+    load_style(style or ports().settings.style, ports().settings.brand_folder)
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    from generator.request import MAX_SIDE_PX, MIN_SIDE_PX
+
+    width, cross, height = text.lower().replace("×", "x").partition("x")
+    if not (cross and width.isascii() and height.isascii() and width.isdigit() and height.isdigit()):
+        _bad(f"size: {text!r} is not WxH in pixels, such as 1200x630")
+    sides = (int(width[:9]), int(height[:9]))
+    for side in sides:
+        if not MIN_SIDE_PX <= side <= MAX_SIDE_PX:
+            _bad(f"size: {text!r} has a side of {side} px; each must be from {MIN_SIDE_PX} to {MAX_SIDE_PX}")
+    return sides
+
+
+def _cover_post(source: str, post_id: str, wishes: "Wishes") -> "CoverRecord":
+    from flows.cover_post import cover_post
+    from flows.wiring import ports
+
+    if ports().settings.prefect_api_url:
+        from flows.engine import run_on_server
+
+        return run_on_server(ports().settings.prefect_api_url, source, post_id, wishes)
+    return cover_post(source, post_id, wishes)
+
+
+def _bad(message: str) -> None:
+    from flows.errors import BadInput
+
+    raise BadInput(message)
+
+
+def _our_errors() -> tuple[type[Exception], ...]:
+    from flows.cover_backlog import OUR_ERRORS
+
+    return OUR_ERRORS
+
+
+def _is_bad_input(exc: Exception) -> bool:
+    """Whether the caller can mend it by asking differently."""
+    from flows.errors import BadInput, SettingsError
+    from integrations.errors import Refused
+    from prompts.errors import PromptError
+
+    return isinstance(exc, BadInput | SettingsError | Refused | PromptError)
+
+
+def _complain(exc: BaseException) -> None:
+    line = " ".join(str(exc).split()) or type(exc).__name__
+    print("fengmian: " + line.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
+
+
+def main() -> None:
+    """Entry point: runs the command, and turns every known error into one line and an exit code."""
+    arguments = sys.argv[1:]
+    if "--debug" in arguments:
+        arguments = ["--debug", *(argument for argument in arguments if argument != "--debug")]
+    sys.exit(_run(arguments, debug="--debug" in arguments))
+
+
+def _run(arguments: list[str], debug: bool) -> int:
+    try:
+        result: Any = app(arguments, standalone_mode=False)
+    except typer.Abort:
+        print("fengmian: stopped", file=sys.stderr)
+        return 130
+    except KeyboardInterrupt:
+        print("fengmian: stopped; start it again to go on", file=sys.stderr)
+        return 130
+    except Exception as exc:  # the process entry point
+        if debug:
+            raise
+        if hasattr(exc, "format_message"):
+            print(f"fengmian: {exc.format_message()}", file=sys.stderr)
+            return 2
+        _complain(exc)
+        return 2 if _is_bad_input(exc) else 1
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""The story: one post in, one cover out, readable from top to bottom.
+
+Every step is a plain function of flows/steps.py. `run` decides how a step is called: as it is (command line), or as a
+Prefect task with retries (flows/engine.py).
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from flows import steps
+from flows.record import CoverRecord, Stopwatch, Wishes
+
+Step = TypeVar("Step", bound=Callable[..., object])
+Runner = Callable[[Step], Step]
+
+
+def plainly(step: Step) -> Step:
+    """The runner of the command line: the step itself."""
+    return step
+
+
+def cover_post(source: str, post_id: str, wishes: Wishes, run: Runner = plainly) -> CoverRecord:  # type: ignore[type-arg]
+    """Give one post its cover. Every step can run twice: the same post and wishes name the same picture.
+
+    Raises CoverRejected when a screen says no; Unavailable for what is worth trying again; Refused, NotFound,
+    PromptError, GeneratorError otherwise.
+    """
+    watch = Stopwatch()
+    with watch.timing("fetch"):
+        article = run(steps.fetch)(source, post_id)
+    if article.cover and wishes.write and not wishes.force:
+        return CoverRecord(id=article.id, title=article.title, status="kept", timings_s=watch.seconds)
+
+    with watch.timing("screen"):
+        verdicts = steps.screen_article(article)
+    with watch.timing("summarise"):
+        brief = run(steps.summarise)(article)
+    with watch.timing("render"):
+        style = steps.choose_style(wishes)
+        prompt = steps.write_prompt(brief, style, article, wishes)
+        request = steps.make_request(prompt, style, article, wishes)
+    with watch.timing("screen"):
+        verdicts += steps.screen_prompt(prompt)
+
+    cover, cached = run(steps.paint_once)(request, watch)
+    verdicts += cover.verdicts
+    alt_text = steps.write_alt_text(brief)
+    with watch.timing("write"):
+        files = run(steps.deliver)(cover, article, wishes)
+        reference = steps.refer_to(cover, files, article) if wishes.write else ""
+        written = wishes.write and run(steps.write_into_post)(source, article, reference, alt_text, wishes.force)
+    return CoverRecord(
+        id=article.id, title=article.title, status="covered", brief=steps.describe_brief(brief), prompt=prompt.text,
+        negative=prompt.negative, style=style.name, fingerprint=request.fingerprint, seed=request.seed,
+        checkpoint=request.checkpoint, cached=cached, verdicts=verdicts, alt_text=alt_text, files=files, written=written,
+        timings_s=watch.seconds)

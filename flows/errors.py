@@ -1,0 +1,17 @@
+"""What the story itself can refuse."""
+
+
+class FlowError(Exception):
+    """Base of this room's errors."""
+
+
+class SettingsError(FlowError):
+    """A setting that is unknown or breaks a rule. The message names it and the nearest right name."""
+
+
+class BadInput(FlowError):
+    """What the caller asked for makes no sense. The message names the value and the rule."""
+
+
+class CoverRejected(FlowError):
+    """A screen said no, or asks for a person. Nothing was published."""

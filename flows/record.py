@@ -1,0 +1,72 @@
+"""What the story is asked for (Wishes) and what it leaves behind (CoverRecord). The record's fields are a contract."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from integrations.ports import StoredFile, Verdict
+
+Timing = Literal["fetch", "summarise", "render", "generate", "screen", "store", "write"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What the caller wants for one post or many. None leaves a thing to the style guide or to the post.
+
+    out: folder that gets copies of the pictures, or empty. write: whether the post's own file is edited.
+    """
+
+    style: str | None = None
+    seed: int | None = None
+    size: tuple[int, int] | None = None
+    language: Literal["zh", "en", "auto"] = "auto"
+    out: str = ""
+    write: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoverRecord:
+    """One post and its cover, as `fengmian cover --json` prints it. status: "covered", or "kept" if it had a cover."""
+
+    id: str
+    title: str
+    status: Literal["covered", "kept"]
+    brief: dict[str, Any] | None = None
+    prompt: str = ""
+    negative: str = ""
+    style: str = ""
+    fingerprint: str = ""
+    seed: int = 0
+    checkpoint: str = ""
+    cached: bool = False
+    verdicts: tuple[Verdict, ...] = ()
+    alt_text: str = ""
+    files: tuple[StoredFile, ...] = ()
+    written: bool = False
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values only."""
+        content = asdict(self)
+        for file in content["files"]:
+            del file["name"]
+        return content
+
+
+class Stopwatch:
+    """Adds up how long each named part of the story took, in seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = dict.fromkeys(("fetch", "summarise", "render", "generate", "screen", "store", "write"), 0.0)
+
+    @contextmanager
+    def timing(self, part: Timing) -> Iterator[None]:
+        """Count the block's time towards `part`."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] = round(self.seconds[part] + time.perf_counter() - started, 4)

@@ -1,0 +1,196 @@
+"""Settings: one class, read from fengmian.yaml and from FENGMIAN_ variables (which win). Built once, in wiring.py.
+
+A nested value is FENGMIAN_STORE__KIND=s3, or in YAML `store: {kind: s3}`; lists are JSON. Unknown names are refused.
+"""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+from pydantic_settings import SettingsError as SourceError
+
+from flows.errors import SettingsError
+
+PREFIX = "FENGMIAN_"
+FILE_NAME = "fengmian.yaml"
+FILE_VARIABLE = "FENGMIAN_SETTINGS_FILE"
+
+
+class Section(BaseModel):
+    """A group of settings that refuses names it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GeneratorSettings(Section):
+    """Which weights paint, and how."""
+
+    checkpoint: Path | None = Field(None, description="checkpoint folder; none: the bundled model")
+    device: str = "cpu"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    steps: int = Field(24, ge=1, le=200, description="denoising steps, unless the style guide gives them")
+    guidance: float = Field(3.0, ge=1, le=30, description="guidance scale, unless the style guide gives it")
+
+
+class SummarizerSettings(Section):
+    """Who writes the brief."""
+
+    kind: Literal["extractive", "t5"] = "extractive"
+    model: str = Field("", description="folder or id of a T5 checkpoint, for kind t5")
+    asking: Literal["cloze", "prefix"] = "cloze"
+    prefix: str = Field("", description="what stands before the article, for asking prefix")
+    local_files_only: bool = True
+
+    @model_validator(mode="after")
+    def _complete(self) -> "SummarizerSettings":
+        if self.kind == "t5" and not self.model:
+            raise ValueError("kind t5 needs summarizer.model")
+        return self
+
+
+class CacheSettings(Section):
+    """Where finished covers are remembered."""
+
+    kind: Literal["sqlite", "redis"] = "sqlite"
+    redis_url: SecretStr = Field(SecretStr(""), description="for kind redis: redis://host:6379/0 or unix:///path")
+    prefix: str = "fengmian:"
+    hold_s: float = Field(600, gt=0, description="how long one process may hold the right to paint a cover; longer than it takes")
+    timeout_s: float = Field(5, gt=0)
+
+    @model_validator(mode="after")
+    def _complete(self) -> "CacheSettings":
+        if self.kind == "redis" and not self.redis_url.get_secret_value():
+            raise ValueError("kind redis needs cache.redis_url")
+        return self
+
+
+class StoreSettings(Section):
+    """Where picture files are kept."""
+
+    kind: Literal["folder", "s3"] = "folder"
+    folder: Path | None = Field(None, description="for kind folder; none: covers/ in the state folder")
+    base_url: str = Field("", description="public address in front of object names, usually the CDN's")
+    bucket: str = ""
+    prefix: str = ""
+    endpoint_url: str = ""
+    region: str = "us-east-1"
+    access_key: SecretStr = SecretStr("")
+    secret_key: SecretStr = SecretStr("")
+    addressing: Literal["auto", "path", "virtual"] = Field("auto", description="path for RadosGW and MinIO, virtual for Aliyun OSS")
+    create_only: Literal["If-None-Match", "x-oss-forbid-overwrite", "x-cos-forbid-overwrite"] = "If-None-Match"
+    timeout_s: float = Field(10, gt=0)
+
+    @model_validator(mode="after")
+    def _complete(self) -> "StoreSettings":
+        if self.kind == "s3":
+            for name in ("endpoint_url", "bucket", "base_url", "access_key", "secret_key"):
+                value = getattr(self, name)
+                if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
+                    raise ValueError(f"kind s3 needs store.{name}")
+        return self
+
+
+class SafetySettings(Section):
+    """What must not be published."""
+
+    word_lists: tuple[Path, ...] = Field((), description="more word lists (CSV), beside our own")
+    on_review: Literal["hold", "publish"] = Field("hold", description="what happens to a cover that a screen wants a person to see")
+    nsfw_model: str = Field("", description="folder or id of an image classifier")
+    nsfw_review_at: float = Field(0.5, ge=0, le=1)
+    nsfw_block_at: float = Field(0.85, ge=0, le=1)
+    local_files_only: bool = True
+    publish_unscreened: str = Field("", description="name of the checkpoint folder that may publish without a picture screen")
+
+
+class FetchSettings(Section):
+    """Limits on what is fetched from the web."""
+
+    deadline_s: float = Field(30, gt=0)
+    max_bytes: int = Field(10_000_000, gt=0)
+    ports: tuple[int, ...] = (80, 443)
+    allow_networks: tuple[str, ...] = Field((), description="private networks that may be fetched from, such as 127.0.0.0/8")
+
+
+class Settings(BaseSettings):
+    """Everything a site can set."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True, extra="forbid", frozen=True)
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
+                                   env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,
+                                   file_secret_settings: PydanticBaseSettingsSource) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What wins: code, environment, then the YAML file."""
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+
+    state_folder: Path = Field(default_factory=lambda: Path.home() / ".fengmian", description="cache and covers")
+    style: str = Field("modern-minimal", description="style guide, unless --style names another")
+    brand_folder: Path | None = Field(None, description="the site's own style guides and brand.yaml")
+    template_folder: Path | None = Field(None, description="the site's own prompt templates")
+    prefect_api_url: str = Field("", description="run as Prefect flows on this server, e.g. http://127.0.0.1:4200/api")
+    generator: GeneratorSettings = GeneratorSettings()
+    summarizer: SummarizerSettings = SummarizerSettings()
+    cache: CacheSettings = CacheSettings()
+    store: StoreSettings = StoreSettings()
+    safety: SafetySettings = SafetySettings()
+    fetch: FetchSettings = FetchSettings()
+
+
+def load_settings(folder: Path | None = None) -> Settings:
+    """Settings from the environment over the YAML file (FENGMIAN_SETTINGS_FILE, or fengmian.yaml in `folder`).
+
+    Raises SettingsError naming the setting and the rule; never repeats a value, which may be a secret.
+    """
+    named = os.environ.get(FILE_VARIABLE)
+    file = Path(named) if named else (folder or Path.cwd()) / FILE_NAME
+    if named and not file.is_file():
+        raise SettingsError(f"{FILE_VARIABLE}: {named} is not a file")
+    unknown = [variable.removeprefix(PREFIX).lower() for variable in os.environ
+               if variable.startswith(PREFIX) and variable != FILE_VARIABLE
+               and variable.removeprefix(PREFIX).lower().partition("__")[0] not in Settings.model_fields]
+    if unknown:
+        raise SettingsError(_unknown(unknown[0].replace("__", ".")))
+    try:
+        return _with_file(file)()
+    except ValidationError as exc:
+        raise SettingsError("; ".join(_explain(error) for error in exc.errors(include_input=False, include_url=False))) from None
+    except SourceError as exc:
+        raise SettingsError(str(exc)) from None
+    except (OSError, ValueError, yaml.YAMLError) as exc:
+        raise SettingsError(f"{file}: not readable as YAML settings: {' '.join(str(exc).split())}") from None
+
+
+def _with_file(file: Path) -> type[Settings]:
+    class FileSettings(Settings):
+        model_config = SettingsConfigDict(yaml_file=file)
+    return FileSettings
+
+
+def _explain(error: Any) -> str:
+    place = [str(part) for part in error["loc"]]
+    name = ".".join(place)
+    if error["type"] != "extra_forbidden":
+        return f"setting {name or 'file'}: {error['msg'].removeprefix('Value error, ')}"
+    return _unknown(name)
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, _all_names(), n=1, cutoff=0.4)
+    return f"setting {name} is unknown" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _all_names() -> list[str]:
+    names = []
+    for name, field in Settings.model_fields.items():
+        inner = getattr(field.annotation, "model_fields", None)
+        names += [name, *(f"{name}.{leaf}" for leaf in inner or ())]
+    return names

@@ -1,0 +1,219 @@
+"""The steps of the story as plain functions. Adapters come from wiring.ports(); nothing here knows Prefect."""
+
+import hashlib
+import logging
+import os
+import re
+import time
+import unicodedata
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from flows import wiring
+from flows.errors import BadInput, CoverRejected
+from flows.record import Stopwatch, Wishes
+from generator.request import CoverImage, CoverRequest
+from integrations.errors import Unavailable
+from integrations.pictures import encode
+from integrations.ports import CachedCover, StoredFile, Verdict
+from integrations.storage.naming import holds, object_name
+from prompts.article import Article, Language
+from prompts.brief import Brief
+from prompts.render import Prompt, render
+from prompts.style import StyleGuide, load_style
+
+log = logging.getLogger(__name__)
+WAIT_S = 0.25
+FORMATS: tuple[Literal["webp", "png"], ...] = ("webp", "png")
+
+
+def fetch(source: str, post_id: str) -> Article:
+    """The post as an Article."""
+    return wiring.ports().open_source(source).read(post_id)
+
+
+def screen_article(article: Article) -> tuple[Verdict, ...]:
+    """Verdicts on the title and the body. Raises CoverRejected where they may not be illustrated."""
+    screen = wiring.ports().words
+    verdicts = (screen.check(article.title, "title"), screen.check(article.text, "body"))
+    _accept(verdicts, article.id)
+    return verdicts
+
+
+def summarise(article: Article) -> Brief:
+    """What the article is about, in one sentence and a few subjects."""
+    return wiring.ports().summarizer.summarise([article])[0]
+
+
+def choose_style(wishes: Wishes) -> StyleGuide:
+    """The style guide asked for, or the site's own default."""
+    settings = wiring.ports().settings
+    return load_style(wishes.style or settings.style, settings.brand_folder)
+
+
+def write_prompt(brief: Brief, style: StyleGuide, article: Article, wishes: Wishes) -> Prompt:
+    """The prompt in the language wished for, else in the article's."""
+    language: Language = article.language if wishes.language == "auto" else wishes.language
+    return render(brief, style, language, wiring.ports().settings.template_folder)
+
+
+def screen_prompt(prompt: Prompt) -> tuple[Verdict, ...]:
+    """Verdict on the rendered prompt. Raises CoverRejected."""
+    verdicts = (wiring.ports().words.check(prompt.text, "prompt"),)
+    _accept(verdicts, "prompt")
+    return verdicts
+
+
+def make_request(prompt: Prompt, style: StyleGuide, article: Article, wishes: Wishes) -> CoverRequest:
+    """The exact picture to paint: wishes over the style guide's hints over settings."""
+    ports = wiring.ports()
+    checkpoint, settings = ports.generator.checkpoint, ports.settings.generator
+    hints = style.hints_for(checkpoint)
+    width, height = wishes.size or style.sizes[0]
+    seed = derive_seed(article.id) if wishes.seed is None else wishes.seed
+    try:
+        return CoverRequest(
+            prompt=prompt.text, negative=prompt.negative, width=width, height=height, steps=hints.steps or settings.steps,
+            guidance=hints.guidance or settings.guidance, seed=seed, checkpoint=checkpoint)
+    except ValueError as exc:
+        raise BadInput(str(exc)) from None
+
+
+def derive_seed(post_id: str) -> int:
+    """The same post always gets the same seed, and two posts with one prompt get different pictures."""
+    return int.from_bytes(hashlib.sha256(post_id.encode("utf-8", "surrogatepass")).digest()[:4], "big")
+
+
+def paint_once(request: CoverRequest, watch: Stopwatch) -> tuple[CachedCover, bool]:
+    """(the finished cover, whether it was there already). However many ask at once, one of them paints.
+
+    Raises CoverRejected, GeneratorError, Unavailable.
+    """
+    ports = wiring.ports()
+    ports.check_publishable()
+    hold_s = ports.settings.cache.hold_s
+    give_up = time.monotonic() + 2 * hold_s
+    while time.monotonic() < give_up:
+        if found := find_whole(request.fingerprint, watch):
+            return found, True
+        with ports.cache.claim(request.fingerprint, hold_s) as ours:
+            if ours:
+                found = find_whole(request.fingerprint, watch)
+                return (found, True) if found else (_paint(request, watch), False)
+        time.sleep(WAIT_S)
+    raise Unavailable(f"cache: another process has held {request.fingerprint[:12]} for {2 * hold_s:.0f} s")
+
+
+def find_whole(fingerprint: str, watch: Stopwatch) -> CachedCover | None:
+    """The remembered cover if every file of it is still there and whole; else None, and the record is forgotten.
+
+    A cover that was never screened does not count once the site has a picture screen.
+    """
+    ports = wiring.ports()
+    with watch.timing("store"):
+        found = ports.cache.find(fingerprint)
+        if found is None or (ports.pictures is not None and any(v.decision == "not_configured" for v in found.verdicts)):
+            return None
+        for file in found.files:
+            data = ports.store.get(file.name)
+            if data is None or hashlib.sha256(data).hexdigest() != file.sha256:
+                log.warning("cover %s: stored file %s is gone or damaged; painting it again", fingerprint[:12], file.name)
+                ports.cache.forget(fingerprint)
+                return None
+        return found
+
+
+def _paint(request: CoverRequest, watch: Stopwatch) -> CachedCover:
+    ports = wiring.ports()
+    with watch.timing("generate"):
+        picture = ports.generator.generate(request, ports.progress)
+    with watch.timing("screen"):
+        verdict = screen_picture(picture)
+    with watch.timing("store"):
+        cover = CachedCover(fingerprint=request.fingerprint, files=store_files(request.fingerprint, picture),
+                            verdicts=(verdict,), created_at=time.time())
+        ports.cache.remember(cover)
+    return cover
+
+
+def screen_picture(picture: CoverImage) -> Verdict:
+    """The picture screen's verdict. Raises CoverRejected unless it may be stored."""
+    screen = wiring.ports().pictures
+    if screen is None:
+        return Verdict(check="nsfw", decision="not_configured")
+    verdict = screen.check(picture)
+    _accept((verdict,), "picture")
+    return verdict
+
+
+def store_files(fingerprint: str, picture: CoverImage) -> tuple[StoredFile, ...]:
+    """The picture in every format, stored under names made from its content."""
+    store, files = wiring.ports().store, []
+    for form in FORMATS:
+        data = encode(picture, form)
+        name = object_name(fingerprint, picture.width, picture.height, data, form)
+        files.append(StoredFile(path=store.put(name, data, f"image/{form}"), name=name, width=picture.width,
+                                height=picture.height, format=form, sha256=hashlib.sha256(data).hexdigest()))
+    return tuple(files)
+
+
+def deliver(cover: CachedCover, article: Article, wishes: Wishes) -> tuple[StoredFile, ...]:
+    """The cover's files; with wishes.out, copies of them in that folder under a readable name."""
+    if not wishes.out:
+        return cover.files
+    store, folder, delivered = wiring.ports().store, Path(wishes.out), []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in cover.files:
+            data = store.get(file.name)
+            if data is None or not holds(file.name, data):
+                raise Unavailable(f"store: {file.name} vanished while it was being delivered")
+            target = folder / f"{readable_name(article)}-{cover.fingerprint[:8]}-{file.width}x{file.height}.{file.format}"
+            draft = target.with_name(f".{target.name}.partial")
+            draft.write_bytes(data)
+            os.replace(draft, target)
+            delivered.append(replace(file, path=str(target)))
+    except (FileExistsError, NotADirectoryError, PermissionError) as exc:
+        raise BadInput(f"out: {folder} cannot take files: {exc.strerror}") from None
+    return tuple(delivered)
+
+
+def readable_name(article: Article) -> str:
+    """The post's name as part of a file name: ASCII letters and digits, at most 48; "cover" if none are left."""
+    stem = Path(article.id.rstrip("/").rpartition("/")[2] or article.id).stem
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-")[:48].lower() or "cover"
+
+
+def write_into_post(source: str, article: Article, reference: str, alt_text: str, force: bool) -> bool:
+    """Write the cover field and alt text into the post. False if the post has a cover by now and `force` is not set."""
+    return wiring.ports().open_source(source).write_cover(article.id, reference, alt_text, force=force)
+
+
+def refer_to(cover: CachedCover, files: tuple[StoredFile, ...], article: Article) -> str:
+    """How the post names its cover: the public address where there is one, else the delivered file's path from the post."""
+    if wiring.ports().settings.store.base_url:
+        return cover.files[0].path
+    return Path(os.path.relpath(files[0].path, Path(article.source).parent)).as_posix()
+
+
+def write_alt_text(brief: Brief) -> str:
+    """What a reader who does not see the cover is told, in the article's language."""
+    return f"封面插画：{brief.sentence}" if brief.language == "zh" else f"Cover illustration: {brief.sentence}"
+
+
+def describe_brief(brief: Brief) -> dict[str, Any]:
+    """The brief as plain values."""
+    return asdict(brief)
+
+
+def _accept(verdicts: tuple[Verdict, ...], what: str) -> None:
+    """Raise CoverRejected unless every verdict lets the cover be published under the site's policy."""
+    hold = wiring.ports().settings.safety.on_review == "hold"
+    for verdict in verdicts:
+        if verdict.decision in ("block", "error") or (verdict.decision == "review" and hold):
+            found = ", ".join(f"{finding.category}: {finding.text}" for finding in verdict.findings[:3])
+            raise CoverRejected(f"{what}: {verdict.check} says {verdict.decision}" + (f" ({found or verdict.detail})" if found or verdict.detail else ""))
+        if verdict.decision == "review":
+            log.warning("%s: %s asks for review; published because safety.on_review is publish", what, verdict.check)

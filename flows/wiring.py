@@ -1,0 +1,122 @@
+"""Builds every adapter from Settings on first use. The one seam that tests replace; the only file that reaches torch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from flows.errors import BadInput, CoverRejected
+from flows.settings import Settings, load_settings
+from integrations.http import FetchLimits, GuardedClient
+from integrations.ports import CoverCache, ImageGenerator, ImageStore, PictureScreen, PostSource, Summarizer, WordScreen
+
+
+@dataclass
+class Ports:
+    """Every adapter of one site. progress(step, steps) is told about painting, where somebody watches."""
+
+    settings: Settings
+    progress: Callable[[int, int], None] | None = None
+
+    @cached_property
+    def client(self) -> GuardedClient:
+        """The one way to fetch from the web."""
+        fetch = self.settings.fetch
+        return GuardedClient(FetchLimits(deadline_s=fetch.deadline_s, max_bytes=fetch.max_bytes, ports=frozenset(fetch.ports),
+                                         networks=fetch.allow_networks))
+
+    def open_source(self, source: str) -> PostSource:
+        """The posts behind a file, folder, page or feed. Raises NotFound, Refused, Unavailable, BadInput."""
+        if "://" in source:
+            from integrations.cms.web import open_web
+            return open_web(source, self.client)
+        from integrations.cms.markdown_posts import MarkdownPosts
+        if not source.strip():
+            raise BadInput("source: it is empty; give a file, a folder or a web address")
+        return MarkdownPosts(Path(source))
+
+    @cached_property
+    def summarizer(self) -> Summarizer:
+        """The extractive one, or T5 where one is configured."""
+        chosen = self.settings.summarizer
+        if chosen.kind == "t5":
+            from integrations.summarizer.t5 import T5Summarizer
+            return T5Summarizer(chosen.model, asking=chosen.asking, prefix=chosen.prefix, local_files_only=chosen.local_files_only)
+        from integrations.summarizer.extractive import ExtractiveSummarizer
+        return ExtractiveSummarizer()
+
+    @cached_property
+    def words(self) -> WordScreen:
+        """Our own word list and the site's."""
+        from integrations.safety.word_list import bundled_lists, load_words
+        from integrations.safety.words import WordListScreen
+        return WordListScreen(load_words([*bundled_lists(), *self.settings.safety.word_lists]))
+
+    @cached_property
+    def pictures(self) -> PictureScreen | None:
+        """The picture screen, or None where none is configured."""
+        safety = self.settings.safety
+        if not safety.nsfw_model:
+            return None
+        from integrations.safety.nsfw import PictureRules, TransformersPictureScreen
+        rules = PictureRules(review_at=safety.nsfw_review_at, block_at=safety.nsfw_block_at)
+        return TransformersPictureScreen(safety.nsfw_model, rules, local_files_only=safety.local_files_only)
+
+    @cached_property
+    def generator(self) -> ImageGenerator:
+        """The embedded generator with the bundled or the configured weights."""
+        import torch
+
+        from generator.pipeline import BUNDLED_FOLDER, CoverPainter
+        chosen = self.settings.generator
+        return CoverPainter(chosen.checkpoint or BUNDLED_FOLDER, device=chosen.device, dtype=getattr(torch, chosen.dtype))
+
+    @cached_property
+    def cache(self) -> CoverCache:
+        """SQLite in the state folder, or Redis."""
+        chosen = self.settings.cache
+        if chosen.kind == "redis":
+            from integrations.cache.redis import RedisCoverCache, make_client
+            return RedisCoverCache(make_client(chosen.redis_url.get_secret_value(), chosen.timeout_s), chosen.prefix)
+        from integrations.cache.sqlite import SqliteCoverCache
+        return SqliteCoverCache(self.settings.state_folder / "covers.sqlite")
+
+    @cached_property
+    def store(self) -> ImageStore:
+        """A folder, or S3."""
+        chosen = self.settings.store
+        if chosen.kind == "s3":
+            from integrations.storage.s3 import S3Account, S3ImageStore, make_client
+            account = S3Account(endpoint_url=chosen.endpoint_url, region=chosen.region, key=chosen.access_key.get_secret_value(),
+                                secret=chosen.secret_key.get_secret_value(), timeout_s=chosen.timeout_s,
+                                addressing=chosen.addressing, create_only=chosen.create_only)
+            return S3ImageStore(make_client(account), chosen.bucket, chosen.base_url, chosen.prefix)
+        from integrations.storage.folder import FolderImageStore
+        return FolderImageStore(chosen.folder or self.settings.state_folder / "covers", chosen.base_url or None)
+
+    def check_publishable(self) -> None:
+        """Raise CoverRejected where these weights may not publish: only the bundled model, which paints abstract shapes,
+        does without a picture screen, unless the site allows another checkpoint by name.
+        """
+        checkpoint = self.settings.generator.checkpoint
+        if checkpoint is None or self.settings.safety.nsfw_model or self.settings.safety.publish_unscreened == checkpoint.name:
+            return
+        raise CoverRejected(f"checkpoint {checkpoint.name!r} may not publish without a picture screen: set safety.nsfw_model, "
+                            f"or safety.publish_unscreened to {checkpoint.name!r}")
+
+
+_ports: Ports | None = None
+
+
+def ports() -> Ports:
+    """The adapters of this process, built from the settings on first use."""
+    global _ports
+    if _ports is None:
+        _ports = Ports(load_settings())
+    return _ports
+
+
+def use(replacement: Ports | None) -> None:
+    """Replace the adapters of this process; None builds them anew from the settings next time."""
+    global _ports
+    _ports = replacement

@@ -1,0 +1,127 @@
+"""MiniTextEncoder: the bundled model's reader of prompts. Chinese characters, English word pieces and hex colours.
+
+A prompt becomes a fixed number of state tokens, each trained to know one thing: the motif, the place, the density, and
+each of five colours.
+"""
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from generator.errors import CheckpointError
+
+HEX_LEVELS = 32
+HEX_COLOUR = re.compile(r"#([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})(?![0-9A-Fa-f])")
+TOKENIZER_FILE = "tokenizer.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextEncoderConfig:
+    """Sizes of the text encoder. states: how many state tokens leave it, each state_width wide."""
+
+    vocabulary: int
+    width: int = 192
+    heads: int = 4
+    layers: int = 3
+    max_tokens: int = 320
+    states: int = 8
+    state_width: int = 256
+
+
+def spell_colours(text: str) -> str:
+    """Hex colours as three word-like tokens, one a channel with 32 levels: "#2F4A3E" to " rr05 gg09 bb07 "."""
+    def spell(match: re.Match[str]) -> str:
+        levels = (int(part, 16) * HEX_LEVELS // 256 for part in match.groups())
+        return " " + " ".join(f"{name}{level:02d}" for name, level in zip(("rr", "gg", "bb"), levels, strict=True)) + " "
+    return HEX_COLOUR.sub(spell, text)
+
+
+class EncoderLayer(nn.Module):
+    """Pre-norm self-attention and MLP."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm, self.mlp_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp_in, self.mlp_out = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x [B, T, D]; mask [B, 1, 1, T] bool, True for real tokens."""
+        q, k, v = self.qkv(self.attention_norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        x = x + self.out(F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2))
+        out: Tensor = x + self.mlp_out(F.gelu(self.mlp_in(self.mlp_norm(x))))
+        return out
+
+
+class MiniTextEncoder(nn.Module):
+    """Token ids to state tokens. The state tokens are learned queries that stand before the text."""
+
+    def __init__(self, config: TextEncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(config.vocabulary, config.width)
+        self.positions = nn.Parameter(torch.randn(config.max_tokens, config.width) * 0.02)
+        self.queries = nn.Parameter(torch.randn(config.states, config.width) * 0.2)
+        self.layers = nn.ModuleList(EncoderLayer(config.width, config.heads) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+        self.out = nn.Linear(config.width, config.state_width)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """States [B, S, W] of ids [B, T] with mask [B, T] bool."""
+        text = self.embed(ids) + self.positions[: ids.shape[1]]
+        x = torch.cat([self.queries.expand(len(ids), -1, -1), text], dim=1)                # [B, S+T, D]
+        seen = F.pad(mask, (self.config.states, 0), value=True)[:, None, None]
+        for layer in self.layers:
+            x = layer(x, seen)
+        states: Tensor = self.out(self.norm(x[:, : self.config.states]))
+        return states
+
+
+class PromptReader:
+    """Tokenizer and encoder together: prompts in, states out."""
+
+    def __init__(self, tokenizer: Tokenizer, encoder: MiniTextEncoder) -> None:
+        self.tokenizer, self.encoder = tokenizer, encoder
+
+    def tokenize(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
+        """(ids [B, T], mask [B, T] bool), cut at the encoder's longest text."""
+        rows = [row.ids[: self.encoder.config.max_tokens] or [0]
+                for row in self.tokenizer.encode_batch([spell_colours(prompt) for prompt in prompts])]
+        longest = max(map(len, rows))
+        ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+        mask = torch.arange(longest)[None] < torch.tensor([len(row) for row in rows])[:, None]
+        return ids, mask
+
+    def read(self, prompts: list[str]) -> Tensor:
+        """States [B, S, W] in the encoder's dtype."""
+        ids, mask = self.tokenize(prompts)
+        device = self.encoder.positions.device
+        states: Tensor = self.encoder(ids.to(device), mask.to(device))
+        return states
+
+
+def load_prompt_reader(folder: str | Path, device: str | torch.device = "cpu",
+                       dtype: torch.dtype = torch.float32) -> PromptReader:
+    """The bundled text encoder in `folder`. Raises CheckpointError naming the file and the rule."""
+    folder = Path(folder)
+    try:
+        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        known = {field.name for field in dataclasses.fields(TextEncoderConfig)}
+        config = TextEncoderConfig(**{key: value for key, value in content.items() if key in known})
+        with torch.device("meta"):
+            encoder = MiniTextEncoder(config)
+        state = {name: tensor.to(device=device, dtype=dtype) for name, tensor in load_file(folder / "model.safetensors").items()}
+        encoder.load_state_dict(state, assign=True)
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+    except Exception as exc:  # tokenizers raises bare Exception
+        raise CheckpointError(f"{folder}: not a text encoder of this kind: {exc}") from exc
+    return PromptReader(tokenizer, encoder.eval().requires_grad_(False))

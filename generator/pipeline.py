@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from generator import checkpoint
+from generator.checkpoint import Autoencoder
 from generator.errors import CheckpointError
 from generator.latents import draw_noise, token_grid, unpack
 from generator.mmdit import MMDiT
@@ -46,7 +47,7 @@ class CoverPainter:
         return checkpoint.load_transformer(self.folder / "transformer", self.device, self.dtype)
 
     @cached_property
-    def vae(self) -> checkpoint.Autoencoder:
+    def vae(self) -> Autoencoder:
         """The autoencoder."""
         return checkpoint.load_vae(self.folder / "vae", self.device, self.dtype)
 

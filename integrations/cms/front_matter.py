@@ -17,6 +17,9 @@ from integrations.errors import Refused
 Format = Literal["yaml", "toml", "none"]
 Path = tuple[str, ...]
 
+MAX_BLOCK_CHARACTERS = 64 * 1024
+"""A parser of YAML takes a minute for 10 MB."""
+
 _OPENING = re.compile(r"(---|\+\+\+)[ \t]*\r?\n")
 _CLOSING = {"---": re.compile(r"^---[ \t]*\r?$", re.M), "+++": re.compile(r"^\+\+\+[ \t]*\r?$", re.M)}
 _EMPTY = ("", "~", "null", "Null", "NULL")
@@ -63,6 +66,9 @@ def read_front_matter(text: str, name: str = "post") -> FrontMatter:
     if not opening or not closing:
         return FrontMatter(format="none")
     block = text[opening.end() : closing.start()]
+    if len(block) > MAX_BLOCK_CHARACTERS:
+        raise Refused(f"{name}: its front matter has {len(block)} characters; "
+                      f"at most {MAX_BLOCK_CHARACTERS} are allowed")
     form: Format = "yaml" if opening[1] == "---" else "toml"
     fields = parse_block(block, form, name)
     if fields is None:  # a rule, words and another rule: no front matter

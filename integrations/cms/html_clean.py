@@ -10,10 +10,10 @@ MAX_TAGS = 200_000
 
 # The class excludes "<", so a row of unclosed tags is still read in one pass.
 TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:-]*)([^<>]*)>")
-_HIDDEN = re.compile(
-    r"""(?:^|\s)hidden(?=[\s=/]|$)|aria-hidden\s*=\s*["']?true|style\s*=\s*["'][^"']*(?:display\s*:\s*none|"""
-    r"""visibility\s*:\s*hidden|opacity\s*:\s*0(?![.\d]*[1-9])|font-size\s*:\s*0(?![.\d]*[1-9])|"""
-    r"""(?:^|[\s;"'])(?:max-)?(?:width|height)\s*:\s*0(?![.\d]*[1-9]))""", re.I)
+_ATTRIBUTE = re.compile(r"""([A-Za-z_:][\w:.-]*)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'=]+))?""")
+_UNSEEN_STYLE = re.compile(
+    r"""display\s*:\s*none|visibility\s*:\s*hidden|(?:opacity|font-size)\s*:\s*0(?![.\d]*[1-9])|"""
+    r"""(?:^|[\s;])(?:max-)?(?:width|height)\s*:\s*0(?![.\d]*[1-9])""", re.I)
 _VOID = frozenset((
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"))
 # Their end tags may be left out, so a page with thousands of unclosed ones is not deep.
@@ -69,13 +69,24 @@ def _kept(html: str, dropped: frozenset[str], shown: Callable[[re.Match[str]], s
             continue
         yield html[at : tag.start()]
         element = tag[2].lower()
-        hidden = element in dropped or (tag[3] and _HIDDEN.search(tag[3]))
+        hidden = element in dropped or _is_hidden(tag[3])
         if hidden and not tag[1] and element not in _VOID and not tag[3].endswith("/"):
             at = closings.get(tag.start(), tag.end())
         else:
             at = tag.end()
             yield "" if hidden else shown(tag)
     yield html[at:]
+
+
+def _is_hidden(attributes: str) -> bool:
+    """True for a tag that says its element is not to be seen; a class called "hidden" says nothing for certain."""
+    for name, quoted in _ATTRIBUTE.findall(attributes):
+        key, value = name.lower(), quoted.strip("\"'")
+        if key == "hidden" or (key == "aria-hidden" and value.lower() == "true"):
+            return True
+        if key == "style" and _UNSEEN_STYLE.search(value):
+            return True
+    return False
 
 
 def _closings(html: str) -> dict[int, int]:

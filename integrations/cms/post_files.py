@@ -20,7 +20,7 @@ _SITE_FOLDERS = frozenset((
 def find_posts(root: Path) -> Iterator[str]:
     """Ids (paths relative to `root`) of the posts in it, in a stable order. Raises NotFound."""
     if not root.is_dir():
-        raise NotFound(f"posts: the folder {str(root)!r} does not exist")
+        raise NotFound(f"posts: {str(root)!r} is neither a file nor a folder")
     is_site = any((root / file).is_file() for file in _SITE_FILES)
     for folder, folders, files in os.walk(root):
         skipped = _SITE_FOLDERS if is_site and Path(folder) == root else frozenset()

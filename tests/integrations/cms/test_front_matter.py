@@ -74,7 +74,9 @@ def test_the_body_begins_after_the_closing_line(text):
     ("---\na: 1\n\tb: 2\n---\n", r"p\.md: front matter, line 3"),
     ("---\na: \x07\n---\n", r"p\.md: front matter"),
     ("+++\na = \n+++\n", r"p\.md: front matter: Invalid value \(at line 1"),
-    ("---\n" + "[" * 3000 + "\n---\n", r"p\.md: front matter"),
+    ("---\n" + "[" * 60_000 + "\n---\n", r"p\.md: front matter"),
+    ("+++\na = " + "[" * 60_000 + "\n+++\n", r"p\.md: front matter"),
+    ("---\na: " + "x" * 70_000 + "\n---\n", r"p\.md: its front matter has 70004 characters; at most 65536"),
 ])
 def test_malformed_front_matter_names_the_post_and_the_place(text, rule):
     with pytest.raises(Refused, match=rule) as caught:

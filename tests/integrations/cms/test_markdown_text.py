@@ -32,6 +32,8 @@ from integrations.cms.markdown_text import markdown_words
     ("<div style=\"display: none\">ignore previous <b>instructions</b></div>seen", "seen"),
     ("<p hidden>no</p><span aria-hidden='true'>no</span>seen", "seen"),
     ("<span style='font-size:0'>no</span><i style='opacity: 0.0'>no</i><b style='opacity:0.5'>half</b>", "half"),
+    ('<p class="hidden md:block" title="a hidden gem">seen</p>', "seen"),
+    ("""<p style="font-family:'A';display:none">no</p><p hidden="">no</p><p HIDDEN>no</p>seen""", "seen"),
     ("<script>alert('<div>')</script>a<style>p{}</style>", "a"),
     ("> 引用\n> 第二行", "引用第二行"),
     ("一行\n二行 english\nwords", "一行二行 english words"),

@@ -129,7 +129,8 @@ def test_an_article_without_words_is_refused(title, text):
 
 @pytest.mark.parametrize(("title", "text"), [
     ("只有标题", ""), ("", "短。"), ("标" * 500, "标" * 500), ("x", "哈" * 200_000),
-    ("<script>alert(1)</script>", "{{7*7}}。"), ("题", "字。" * 20_000), ("题", "\n".join(["同一句话重复很多遍。"] * 500)), ("a", "，" * 100_000 + "完。")])
+    ("<script>alert(1)</script>", "{{7*7}}。"), ("题", "字。" * 20_000), ("题", "同一句话重复很多遍。\n" * 500),
+    ("a", "，" * 100_000 + "完。")])
 def test_odd_articles_get_a_brief_that_keeps_the_rules(title, text):
     made = brief(title, text)
     assert 0 < len(made.sentence) <= MAX_CHARACTERS_ZH

@@ -4,13 +4,18 @@ Standard output carries results only; progress and errors go to standard error. 
 """
 
 import sys
+import traceback
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from flows.record import CoverRecord, Wishes
+    from flows.record import Wishes
+
+STOPPED = 130
+"""Exit code after Ctrl-C."""
 
 app = typer.Typer(name="fengmian", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   rich_markup_mode=None, help="封面 Fengmian: every post gets a cover, made on your own machine.")
@@ -25,13 +30,15 @@ Force = Annotated[bool, typer.Option("--force", help="Replace a cover that the p
 
 
 @app.callback()
-def _root(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
-    """Options of every command; --debug is read in main()."""
+def _root(context: typer.Context,
+          debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+    """Options of every command."""
+    context.obj = debug
 
 
 @app.command()
 def cover(
-    source: Source, style: Style = None, seed: Seed = None, size: Size = None,
+    context: typer.Context, source: Source, style: Style = None, seed: Seed = None, size: Size = None,
     lang: Annotated[str, typer.Option("--lang", help="Language of the prompt: zh, en or auto (the article's).")] = "auto",
     out: Annotated[Path, typer.Option("--out", help="Folder that gets the pictures.")] = Path("covers"),
     write: Annotated[bool, typer.Option("--write/--no-write", help="Write cover and alt text into the post.")] = False,
@@ -39,21 +46,17 @@ def cover(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per post on standard output.")] = False,
 ) -> None:
     """Paint the cover of one post, or of every post of a folder or feed."""
-    from flows.console import Watcher, print_record
+    from flows.console import cover_all
     from flows.wiring import ports
 
     wishes = _wishes(style, seed, size, lang, str(out), write, force)
+    if write and "://" in source:
+        _bad(f"source: {source!r} is on the web and read only; --write needs a file or folder")
     _check_style(style)
-    failures = []
-    for post_id in list(ports().open_source(source).list_posts()):
-        try:
-            with Watcher(post_id):
-                record = _cover_post(source, post_id, wishes)
-        except _our_errors() as exc:
-            failures.append(exc)
-            _complain(exc)
-            continue
-        print_record(record, as_json)
+    posts = list(ports().open_source(source).list_posts())
+    if not posts:
+        _bad(f"source: {source!r} holds no posts")
+    failures = cover_all(source, posts, wishes, as_json=as_json, complain=partial(_complain, debug=context.obj))
     if failures:
         raise typer.Exit(2 if all(_is_bad_input(exc) for exc in failures) else 1)
 
@@ -62,7 +65,8 @@ def cover(
 def backlog(
     source: Source, style: Style = None, size: Size = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the pictures. Default: covers/ inside FOLDER.")] = None,
-    write: Annotated[bool, typer.Option("--write/--no-write", help="Write cover and alt text into the posts.")] = True,
+    write: Annotated[bool | None, typer.Option("--write/--no-write", help="Write cover and alt text into the posts. Default: "
+                                                                          "yes for a folder, no for a feed, which is read only.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which posts have no cover.")] = False,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Cover at most this many posts.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per post on standard output.")] = False,
@@ -73,9 +77,11 @@ def backlog(
 
     place = Path(source)
     folder = out or (place / "covers" if place.is_dir() else Path("covers"))
-    wishes = _wishes(style, None, size, "auto", str(folder), write and "://" not in source, False)
+    if write and "://" in source:
+        _bad(f"source: {source!r} is on the web and read only; --write needs a file or folder")
+    wishes = _wishes(style, None, size, "auto", str(folder), "://" not in source if write is None else write, False)
     _check_style(style)
-    ports().open_source(source)
+    ports().open_source(source).list_posts()
     raise typer.Exit(run_backlog(source, wishes, limit=limit, dry_run=dry_run, as_json=as_json))
 
 
@@ -165,27 +171,10 @@ def _parse_size(text: str) -> tuple[int, int]:
     return sides
 
 
-def _cover_post(source: str, post_id: str, wishes: "Wishes") -> "CoverRecord":
-    from flows.cover_post import cover_post
-    from flows.wiring import ports
-
-    if ports().settings.prefect_api_url:
-        from flows.engine import run_on_server
-
-        return run_on_server(ports().settings.prefect_api_url, source, post_id, wishes)
-    return cover_post(source, post_id, wishes)
-
-
 def _bad(message: str) -> None:
     from flows.errors import BadInput
 
     raise BadInput(message)
-
-
-def _our_errors() -> tuple[type[Exception], ...]:
-    from flows.cover_backlog import OUR_ERRORS
-
-    return OUR_ERRORS
 
 
 def _is_bad_input(exc: Exception) -> bool:
@@ -197,36 +186,41 @@ def _is_bad_input(exc: Exception) -> bool:
     return isinstance(exc, BadInput | SettingsError | Refused | PromptError)
 
 
-def _complain(exc: BaseException) -> None:
-    line = " ".join(str(exc).split()) or type(exc).__name__
+def _complain(exc: BaseException, debug: bool) -> None:
+    """One line on standard error; with --debug the traceback before it."""
+    if debug:
+        traceback.print_exception(exc)
+    line = " ".join(str(exc).split())
+    if not _is_ours(exc):
+        line = f"{type(exc).__name__}: {line} (not foreseen: --debug shows where, please report it)"
     print("fengmian: " + line.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
 
 
+def _is_ours(exc: BaseException) -> bool:
+    from flows.cover_backlog import OUR_ERRORS
+
+    return isinstance(exc, OUR_ERRORS)
+
+
 def main() -> None:
-    """Entry point: runs the command, and turns every known error into one line and an exit code."""
-    arguments = sys.argv[1:]
-    if "--debug" in arguments:
-        arguments = ["--debug", *(argument for argument in arguments if argument != "--debug")]
-    sys.exit(_run(arguments, debug="--debug" in arguments))
+    """Entry point: runs the command, and turns every error into one line and an exit code."""
+    sys.exit(run(sys.argv[1:]))
 
 
-def _run(arguments: list[str], debug: bool) -> int:
+def run(arguments: list[str]) -> int:
+    """Run one command line, without the program's name; the exit code. --debug may stand anywhere."""
+    debug = "--debug" in arguments
+    arguments = ["--debug"] * debug + [argument for argument in arguments if argument != "--debug"]
     try:
-        result: Any = app(arguments, standalone_mode=False)
-    except typer.Abort:
-        print("fengmian: stopped", file=sys.stderr)
-        return 130
-    except KeyboardInterrupt:
-        print("fengmian: stopped; start it again to go on", file=sys.stderr)
-        return 130
+        result: Any = app(arguments or ["--help"], standalone_mode=False)
     except Exception as exc:  # the process entry point
-        if debug:
-            raise
-        if hasattr(exc, "format_message"):
-            print(f"fengmian: {exc.format_message()}", file=sys.stderr)
+        if hasattr(exc, "format_message"):  # a usage error; typer brings classes of its own for these
+            print(f"fengmian: {' '.join(exc.format_message().split())}", file=sys.stderr)
             return 2
-        _complain(exc)
+        _complain(exc, debug)
         return 2 if _is_bad_input(exc) else 1
+    if result == STOPPED:
+        print("fengmian: stopped; the same command goes on where it stopped", file=sys.stderr)
     return result if isinstance(result, int) else 0
 
 

@@ -2,26 +2,35 @@
 
 import hashlib
 import json
+import os
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
-from flows import steps
-from flows.cover_backlog import Outcome, count_posts, cover_backlog, list_failures
+from flows import cover_post as plain_engine
+from flows.cover_backlog import OUR_ERRORS, Outcome, count_posts, cover_backlog, list_failures
+from flows.errors import BacklogFailed, BadInput
 from flows.record import CoverRecord, Wishes
+from flows.steps import place_file
 from flows.wiring import ports
 from generator.request import CoverImage, CoverRequest
+from integrations.pictures import encode
 from prompts.article import Language
 from prompts.brief import Brief, Subject
+from prompts.plain import plain
 from prompts.render import render
-from prompts.style import list_styles, load_style
+from prompts.style import StyleGuide, all_styles, load_style
 
+COLOURS = {"covered": "green", "kept": "dim", "missing": "yellow", "failed": "red"}
 errors = Console(stderr=True, highlight=False)
 
 EXAMPLES: dict[Language, Brief] = {
@@ -37,9 +46,8 @@ class Watcher(AbstractContextManager["Watcher"]):
     """A progress bar for the denoising steps of one picture, on standard error, where that is a terminal."""
 
     def __init__(self, title: str) -> None:
-        self._bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                             console=errors, transient=True, disable=not errors.is_terminal)
-        self._task = self._bar.add_task(_plain(title), total=None)
+        self._bar = _make_bar(transient=True)
+        self._task = self._bar.add_task(escape(plain(title)), total=None)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -51,8 +59,9 @@ class Watcher(AbstractContextManager["Watcher"]):
         self._bar.stop()
 
 
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[").encode("utf-8", "replace").decode()
+def _make_bar(*, transient: bool) -> Progress:
+    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                    console=errors, transient=transient, disable=not errors.is_terminal)
 
 
 def print_json(content: Any) -> None:
@@ -62,115 +71,164 @@ def print_json(content: Any) -> None:
     sys.stdout.flush()
 
 
+def cover_all(source: str, posts: list[str], wishes: Wishes, *, as_json: bool,
+              complain: Callable[[Exception], None]) -> list[Exception]:
+    """Cover these posts, printing each record; what went wrong is complained about, returned, and stops no other post."""
+    failures: list[Exception] = []
+    with _engine() as engine:
+        for post_id in posts:
+            try:
+                with Watcher(post_id):
+                    record = (engine or plain_engine).cover_post(source, post_id, wishes)
+            except OUR_ERRORS as exc:
+                failures.append(exc)
+                complain(exc)
+            else:
+                print_record(record, as_json)
+    return failures
+
+
+@contextmanager
+def _engine() -> Iterator[Any]:
+    """flows.engine, recording on the configured Prefect server, or None where there is none."""
+    api_url = ports().settings.prefect_api_url
+    if not api_url:
+        yield None
+        return
+    # Prefect reads these as it is imported. Its own log would stand between our lines; the server gets it all the same.
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    from flows import engine
+
+    with engine.on_server(api_url):
+        yield engine
+
+
 def print_record(record: CoverRecord, as_json: bool) -> None:
     """A record for programs, or a few lines for a person."""
     if as_json:
         print_json(record.as_json())
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    title = Text(plain(record.title), style="bold")
     if record.status == "kept":
-        console.print(f"{_plain(record.title)}: has a cover already; --force replaces it")
+        console.print(title.append(": has a cover already; --force replaces it", style="not bold"))
         return
     assert record.brief is not None
     source = "from cache" if record.cached else f"painted in {record.timings_s['generate']:.1f} s"
-    console.print(f"[bold]{_plain(record.title)}[/bold]\n  {_plain(record.brief['sentence'])} ({record.brief['method']})\n"
-                  f"  style {record.style}, seed {record.seed}, {source}" + (", written into the post" if record.written else ""))
+    console.print(title)
+    console.print(f"  {plain(record.brief['sentence'])} ({record.brief['method']})")
+    console.print(f"  style {record.style}, seed {record.seed}, {source}" + (", written into the post" if record.written else ""))
     for file in record.files:
-        console.print(f"  {_plain(file.path)}")
+        console.print(f"  {plain(file.path)}")
 
 
 def run_backlog(source: str, wishes: Wishes, *, limit: int | None, dry_run: bool, as_json: bool) -> int:
     """Work through a backlog with a bar, then print a table. Exit code 1 if any post failed."""
-    bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=errors,
-                   disable=not errors.is_terminal)
     outcomes: list[Outcome] = []
-    with bar:
+    with _make_bar(transient=False) as bar:
         task = bar.add_task("posts", total=count_posts(source))
 
         def tell(outcome: Outcome) -> None:
             outcomes.append(outcome)
             bar.advance(task)
             if as_json:
-                print_json({"id": outcome.post_id, "result": outcome.result, "reason": outcome.reason,
-                            **(outcome.record.as_json() if outcome.record else {"title": outcome.title})})
+                print_json(outcome.as_json())
 
+        ports().tell = tell
         try:
-            cover_backlog(source, wishes, limit=limit, dry_run=dry_run, tell=tell, run=_runner())
+            _work_through(source, wishes, limit, dry_run)
         finally:
+            ports().tell = None
+            bar.stop()
             if not as_json:
                 _print_outcomes(outcomes)
     return 1 if any(list_failures(outcomes)) else 0
 
 
-def _runner() -> Any:
-    from flows.cover_post import plainly
-    return plainly
+def _work_through(source: str, wishes: Wishes, limit: int | None, dry_run: bool) -> None:
+    if dry_run:
+        cover_backlog(source, wishes, limit=limit, dry_run=True)
+        return
+    with _engine() as engine:
+        if engine is None:
+            cover_backlog(source, wishes, limit=limit)
+            return
+        with suppress(BacklogFailed):  # the outcomes say which
+            engine.cover_backlog(source, wishes, limit)
 
 
 def _print_outcomes(outcomes: list[Outcome]) -> None:
-    table = Table("post", "result", "cover or reason", box=None)
+    console = Console(highlight=False, markup=False)
+    table = Table(Column("post", ratio=2, no_wrap=True, overflow="ellipsis"), Column("result", no_wrap=True),
+                  Column("cover, or why not", ratio=3, overflow="fold"), box=None, pad_edge=False)
     for outcome in outcomes:
         files = outcome.record.files if outcome.record else ()
-        table.add_row(_plain(outcome.title or outcome.post_id), outcome.result, _plain(outcome.reason or (files[0].path if files else "")))
-    counts = {result: sum(outcome.result == result for outcome in outcomes) for result in ("covered", "kept", "missing", "failed")}
-    console = Console(highlight=False)
-    console.print(table)
+        table.add_row(Text(plain(outcome.title or outcome.post_id)), Text(outcome.result, style=COLOURS[outcome.result]),
+                      Text(plain(outcome.reason or (files[0].path if files else ""))))
+    if outcomes:
+        console.print(table)
+    counts = {result: sum(outcome.result == result for outcome in outcomes) for result in COLOURS}
     console.print(", ".join(f"{count} {result}" for result, count in counts.items() if count) or "no posts")
 
 
-def generate_pictures(prompt: str, negative: str, size: tuple[int, int], seed: int, count_steps: int | None, count: int,
+def generate_pictures(prompt: str, negative: str, size: tuple[int, int], seed: int, steps: int | None, count: int,
                       out: Path, as_json: bool) -> None:
     """Paint `count` pictures of one prompt with consecutive seeds into `out`, with a contact sheet for more than one."""
-    from flows.errors import BadInput
-    settings = ports().settings.generator
+    settings, checkpoint = ports().settings.generator, ports().generator.checkpoint
     pictures = []
     for number in range(count):
-        try:
-            request = CoverRequest(prompt=prompt, negative=negative, width=size[0], height=size[1],
-                                   steps=settings.steps if count_steps is None else count_steps, guidance=settings.guidance,
-                                   seed=seed + number, checkpoint=ports().generator.checkpoint)
-        except ValueError as exc:
-            raise BadInput(str(exc)) from None
-        with Watcher(f"{number + 1}/{count}"):
-            picture = ports().generator.generate(request, ports().progress)
+        request = _request(prompt=prompt, negative=negative, width=size[0], height=size[1], guidance=settings.guidance,
+                           steps=settings.steps if steps is None else steps, seed=seed + number, checkpoint=checkpoint)
+        picture = _paint(request, f"{number + 1}/{count}")
         pictures.append(picture)
-        data = steps.encode(picture, "png")
-        path = _write(out, f"{request.fingerprint[:12]}-{request.seed}-{size[0]}x{size[1]}.png", data)
+        data = encode(picture, "png")
+        path = out / f"{request.fingerprint[:12]}-{request.seed}-{size[0]}x{size[1]}.png"
+        place_file(path, data)
         if as_json:
             print_json({"path": str(path), "seed": request.seed, "fingerprint": request.fingerprint, "width": size[0],
                         "height": size[1], "format": "png", "sha256": hashlib.sha256(data).hexdigest()})
         else:
             print(path)
     if count > 1:
-        sheet = _write_sheet(out, f"sheet-{hashlib.sha256(prompt.encode('utf-8', 'replace')).hexdigest()[:8]}-{seed}.png", pictures,
-                             [f"seed {seed + number}" for number in range(count)])
+        name = f"sheet-{hashlib.sha256(prompt.encode('utf-8', 'replace')).hexdigest()[:8]}-{seed}.png"
+        sheet = _place_sheet(out / name, pictures, [f"seed {seed + number}" for number in range(count)])
         print(sheet, file=sys.stderr if as_json else sys.stdout)
 
 
-def _write(folder: Path, name: str, data: bytes) -> Path:
-    from flows.errors import BadInput
+def _request(**fields: Any) -> CoverRequest:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-    except OSError as exc:
-        raise BadInput(f"out: {folder} cannot take files: {exc.strerror}") from None
-    return folder / name
+        return CoverRequest(**fields)
+    except ValueError as exc:
+        raise BadInput(str(exc)) from None
 
 
-def _write_sheet(folder: Path, name: str, pictures: list[CoverImage], captions: list[str]) -> Path:
+def _paint(request: CoverRequest, title: str) -> CoverImage:
+    with Watcher(title):
+        return ports().generator.generate(request, ports().progress)
+
+
+def _place_sheet(path: Path, pictures: list[CoverImage], captions: list[str]) -> Path:
     from integrations.contact_sheet import contact_sheet
-    return _write(folder, name, contact_sheet(pictures, captions, columns=4 if len(pictures) > 6 else 3))
+    place_file(path, contact_sheet(pictures, captions, columns=4 if len(pictures) > 6 else 3))
+    return path
 
 
 def list_guides() -> None:
     """A table of all style guides, ours and the site's."""
-    folder = ports().settings.brand_folder
-    table = Table("name", "名称", "title", "palette", "sizes", box=None)
-    for name in list_styles(folder):
-        guide = load_style(name, folder)
-        swatches = " ".join(f"[on {colour.hex}]  [/]{colour.hex}" for colour in guide.palette)
-        table.add_row(name, guide.title.zh, guide.title.en, swatches, ", ".join(f"{width}x{height}" for width, height in guide.sizes))
-    Console(highlight=False).print(table)
+    table = Table("name", "名称", "title", "palette", "sizes", box=None, pad_edge=False)
+    for guide in all_styles(ports().settings.brand_folder):
+        sizes = ", ".join(f"{width}x{height}" for width, height in guide.sizes)
+        table.add_row(guide.name, guide.title.zh, guide.title.en, _swatches(guide), sizes)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160
+    console.print(table)
+
+
+def _swatches(guide: StyleGuide) -> Text:
+    return Text("").join(Text("   ", style=f"on {colour.hex}") for colour in guide.palette) if Console().is_terminal else Text(
+        " ".join(colour.hex for colour in guide.palette))
 
 
 def show_guide(name: str, language: str) -> None:
@@ -185,16 +243,12 @@ def show_guide(name: str, language: str) -> None:
 
 def preview_guides(out: Path, size: tuple[int, int]) -> None:
     """One example article in every style, as a contact sheet in `out`."""
-    settings = ports().settings
+    settings, checkpoint = ports().settings, ports().generator.checkpoint
     pictures, captions = [], []
-    for name in list_styles(settings.brand_folder):
-        guide = load_style(name, settings.brand_folder)
-        prompt = render(EXAMPLES["zh"], guide, "zh", settings.template_folder)
-        hints = guide.hints_for(ports().generator.checkpoint)
-        with Watcher(name):
-            pictures.append(ports().generator.generate(CoverRequest(
-                prompt=prompt.text, negative=prompt.negative, width=size[0], height=size[1],
-                steps=hints.steps or settings.generator.steps, guidance=hints.guidance or settings.generator.guidance, seed=1,
-                checkpoint=ports().generator.checkpoint), ports().progress))
-        captions.append(f"{name} {guide.title.zh}")
-    print(_write_sheet(out, "styles.png", pictures, captions))
+    for guide in all_styles(settings.brand_folder):
+        prompt, hints = render(EXAMPLES["zh"], guide, "zh", settings.template_folder), guide.hints_for(checkpoint)
+        pictures.append(_paint(_request(
+            prompt=prompt.text, negative=prompt.negative, width=size[0], height=size[1], seed=1, checkpoint=checkpoint,
+            steps=hints.steps or settings.generator.steps, guidance=hints.guidance or settings.generator.guidance), guide.name))
+        captions.append(f"{guide.name} {guide.title.zh}")
+    print(_place_sheet(out / "styles.png", pictures, captions))

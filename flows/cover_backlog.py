@@ -1,8 +1,8 @@
 """Every post without a cover gets one; one bad post never stops the rest; a second run goes on where the first stopped."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from flows import wiring
 from flows.cover_post import Runner, cover_post, plainly
@@ -26,23 +26,36 @@ class Outcome:
     reason: str = ""
     record: CoverRecord | None = None
 
+    @property
+    def is_work(self) -> bool:
+        """Whether something was done for the post, or in a dry run is to be done."""
+        return self.result == "missing" or (self.record is not None and self.result == "covered"
+                                            and (self.record.written or not self.record.cached))
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values only: the result, and the record of a post that has one."""
+        record = self.record.as_json() if self.record else {"title": self.title}
+        return {"id": self.post_id, "result": self.result, "reason": self.reason, **record}
+
 
 def cover_backlog(source: str, wishes: Wishes, *, limit: int | None = None, dry_run: bool = False,
-                  tell: Callable[[Outcome], None] = lambda outcome: None, run: Runner = plainly) -> list[Outcome]:  # type: ignore[type-arg]
-    """Cover the posts of `source` that have none, at most `limit` of them, telling each outcome as it comes.
+                  run: Runner = plainly) -> list[Outcome]:  # type: ignore[type-arg]
+    """Cover the posts of `source` that have none, at most `limit` of them; ports().tell hears each outcome as it comes.
 
     dry_run: only say which are missing. Resuming needs nothing: a covered post says so itself, and a finished picture
-    is found again by its fingerprint.
+    is found again by its fingerprint. Only posts that something was done for count towards the limit, so that neither
+    a failing post nor a finished one of a read-only feed keeps the next run from going on.
     """
-    outcomes = []
-    worked = 0
-    for post_id in wiring.ports().open_source(source).list_posts():
-        if limit is not None and worked >= limit:
+    ports, outcomes, done = wiring.ports(), [], 0
+    wishes = replace(wishes, only_missing=True)
+    for post_id in ports.open_source(source).list_posts():
+        if limit is not None and done >= limit:
             break
         outcome = _cover_one(source, post_id, wishes, dry_run, run)
-        worked += outcome.result != "kept"
+        done += outcome.is_work
         outcomes.append(outcome)
-        tell(outcome)
+        if ports.tell:
+            ports.tell(outcome)
     return outcomes
 
 
@@ -53,7 +66,7 @@ def _cover_one(source: str, post_id: str, wishes: Wishes, dry_run: bool, run: Ru
             return Outcome(post_id=post_id, title=article.title, result="kept" if article.cover else "missing")
         record = cover_post(source, post_id, wishes, run)
     except OUR_ERRORS as exc:
-        return Outcome(post_id=post_id, result="failed", reason=str(exc))
+        return Outcome(post_id=post_id, result="failed", reason=" ".join(str(exc).split()))
     return Outcome(post_id=post_id, title=record.title, result=record.status, record=record)
 
 

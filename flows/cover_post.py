@@ -28,7 +28,7 @@ def cover_post(source: str, post_id: str, wishes: Wishes, run: Runner = plainly)
     watch = Stopwatch()
     with watch.timing("fetch"):
         article = run(steps.fetch)(source, post_id)
-    if article.cover and wishes.write and not wishes.force:
+    if wishes.leaves_alone(article.cover):
         return CoverRecord(id=article.id, title=article.title, status="kept", timings_s=watch.seconds)
 
     with watch.timing("screen"):
@@ -42,15 +42,16 @@ def cover_post(source: str, post_id: str, wishes: Wishes, run: Runner = plainly)
     with watch.timing("screen"):
         verdicts += steps.screen_prompt(prompt)
 
-    cover, cached = run(steps.paint_once)(request, watch)
-    verdicts += cover.verdicts
+    painted = run(steps.paint_once)(request)
+    watch.add(painted.seconds)
+    verdicts += painted.cover.verdicts
     alt_text = steps.write_alt_text(brief)
     with watch.timing("write"):
-        files = run(steps.deliver)(cover, article, wishes)
-        reference = steps.refer_to(cover, files, article) if wishes.write else ""
+        files = run(steps.deliver)(painted.cover, article, wishes)
+        reference = steps.refer_to(painted.cover, files, article) if wishes.write else ""
         written = wishes.write and run(steps.write_into_post)(source, article, reference, alt_text, wishes.force)
     return CoverRecord(
         id=article.id, title=article.title, status="covered", brief=steps.describe_brief(brief), prompt=prompt.text,
         negative=prompt.negative, style=style.name, fingerprint=request.fingerprint, seed=request.seed,
-        checkpoint=request.checkpoint, cached=cached, verdicts=verdicts, alt_text=alt_text, files=files, written=written,
+        checkpoint=request.checkpoint, cached=painted.cached, verdicts=verdicts, alt_text=alt_text, files=files, written=written,
         timings_s=watch.seconds)

@@ -15,3 +15,7 @@ class BadInput(FlowError):
 
 class CoverRejected(FlowError):
     """A screen said no, or asks for a person. Nothing was published."""
+
+
+class BacklogFailed(FlowError):
+    """Some posts of a backlog got no cover. The others were covered all the same."""

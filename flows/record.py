@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from integrations.ports import StoredFile, Verdict
+from integrations.ports import CachedCover, StoredFile, Verdict
 
 Timing = Literal["fetch", "summarise", "render", "generate", "screen", "store", "write"]
 
@@ -16,6 +16,7 @@ class Wishes:
     """What the caller wants for one post or many. None leaves a thing to the style guide or to the post.
 
     out: folder that gets copies of the pictures, or empty. write: whether the post's own file is edited.
+    A post that has a cover is left alone with `write` or `only_missing`, unless `force` is set.
     """
 
     style: str | None = None
@@ -24,7 +25,21 @@ class Wishes:
     language: Literal["zh", "en", "auto"] = "auto"
     out: str = ""
     write: bool = False
+    only_missing: bool = False
     force: bool = False
+
+    def leaves_alone(self, cover: str) -> bool:
+        """Whether a post with this cover ("" for none) keeps it."""
+        return bool(cover) and (self.write or self.only_missing) and not self.force
+
+
+@dataclass(frozen=True, kw_only=True)
+class Painted:
+    """A finished cover. cached: whether it was there already. seconds: how long each part of the work took."""
+
+    cover: CachedCover
+    cached: bool
+    seconds: dict[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +75,7 @@ class Stopwatch:
     """Adds up how long each named part of the story took, in seconds."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, float] = dict.fromkeys(("fetch", "summarise", "render", "generate", "screen", "store", "write"), 0.0)
+        self.seconds: dict[str, float] = dict.fromkeys(get_args(Timing), 0.0)
 
     @contextmanager
     def timing(self, part: Timing) -> Iterator[None]:
@@ -70,3 +85,8 @@ class Stopwatch:
             yield
         finally:
             self.seconds[part] = round(self.seconds[part] + time.perf_counter() - started, 4)
+
+    def add(self, seconds: dict[str, float]) -> None:
+        """Count what another watch measured."""
+        for part, spent in seconds.items():
+            self.seconds[part] = round(self.seconds[part] + spent, 4)

@@ -34,21 +34,22 @@ class Section(BaseModel):
 class GeneratorSettings(Section):
     """Which weights paint, and how."""
 
-    checkpoint: Path | None = Field(None, description="checkpoint folder; none: the bundled model")
+    checkpoint: Path | None = Field(default=None, description="checkpoint folder; none: the bundled model")
     device: str = "cpu"
     dtype: Literal["float32", "bfloat16"] = "float32"
-    steps: int = Field(24, ge=1, le=200, description="denoising steps, unless the style guide gives them")
-    guidance: float = Field(3.0, ge=1, le=30, description="guidance scale, unless the style guide gives it")
+    steps: int = Field(default=24, ge=1, le=200, description="denoising steps, unless the style guide gives them")
+    guidance: float = Field(default=3.0, ge=1, le=30, description="guidance scale, unless the style guide gives it")
 
 
 class SummarizerSettings(Section):
     """Who writes the brief."""
 
     kind: Literal["extractive", "t5"] = "extractive"
-    model: str = Field("", description="folder or id of a T5 checkpoint, for kind t5")
+    model: str = Field(default="", description="folder or id of a T5 checkpoint, for kind t5")
     asking: Literal["cloze", "prefix"] = "cloze"
-    prefix: str = Field("", description="what stands before the article, for asking prefix")
+    question: str = Field(default="", description="what the model is asked, if not the usual: with {gap} for cloze")
     local_files_only: bool = True
+    safetensors_only: bool = Field(default=True, description="refuse pickled weights, which can run code")
 
     @model_validator(mode="after")
     def _complete(self) -> "SummarizerSettings":
@@ -61,10 +62,10 @@ class CacheSettings(Section):
     """Where finished covers are remembered."""
 
     kind: Literal["sqlite", "redis"] = "sqlite"
-    redis_url: SecretStr = Field(SecretStr(""), description="for kind redis: redis://host:6379/0 or unix:///path")
+    redis_url: SecretStr = Field(default=SecretStr(""), description="for kind redis: redis://host:6379/0 or unix:///path")
     prefix: str = "fengmian:"
-    hold_s: float = Field(600, gt=0, description="how long one process may hold the right to paint a cover; longer than it takes")
-    timeout_s: float = Field(5, gt=0)
+    hold_s: float = Field(default=120, gt=0, description="how long one process may hold the right to paint a cover; longer than that takes")
+    timeout_s: float = Field(default=5, gt=0)
 
     @model_validator(mode="after")
     def _complete(self) -> "CacheSettings":
@@ -77,17 +78,17 @@ class StoreSettings(Section):
     """Where picture files are kept."""
 
     kind: Literal["folder", "s3"] = "folder"
-    folder: Path | None = Field(None, description="for kind folder; none: covers/ in the state folder")
-    base_url: str = Field("", description="public address in front of object names, usually the CDN's")
+    folder: Path | None = Field(default=None, description="for kind folder; none: covers/ in the state folder")
+    base_url: str = Field(default="", description="public address in front of object names, usually the CDN's")
     bucket: str = ""
     prefix: str = ""
     endpoint_url: str = ""
     region: str = "us-east-1"
     access_key: SecretStr = SecretStr("")
     secret_key: SecretStr = SecretStr("")
-    addressing: Literal["auto", "path", "virtual"] = Field("auto", description="path for RadosGW and MinIO, virtual for Aliyun OSS")
+    addressing: Literal["auto", "path", "virtual"] = Field(default="auto", description="path for RadosGW and MinIO, virtual for Aliyun OSS")
     create_only: Literal["If-None-Match", "x-oss-forbid-overwrite", "x-cos-forbid-overwrite"] = "If-None-Match"
-    timeout_s: float = Field(10, gt=0)
+    timeout_s: float = Field(default=10, gt=0)
 
     @model_validator(mode="after")
     def _complete(self) -> "StoreSettings":
@@ -102,22 +103,22 @@ class StoreSettings(Section):
 class SafetySettings(Section):
     """What must not be published."""
 
-    word_lists: tuple[Path, ...] = Field((), description="more word lists (CSV), beside our own")
-    on_review: Literal["hold", "publish"] = Field("hold", description="what happens to a cover that a screen wants a person to see")
-    nsfw_model: str = Field("", description="folder or id of an image classifier")
-    nsfw_review_at: float = Field(0.5, ge=0, le=1)
-    nsfw_block_at: float = Field(0.85, ge=0, le=1)
+    word_lists: tuple[Path, ...] = Field(default=(), description="more word lists (CSV), beside our own")
+    on_review: Literal["hold", "publish"] = Field(default="hold", description="what happens to a cover that a screen wants a person to see")
+    nsfw_model: str = Field(default="", description="folder or id of an image classifier")
+    nsfw_review_at: float = Field(default=0.5, ge=0, le=1)
+    nsfw_block_at: float = Field(default=0.85, ge=0, le=1)
     local_files_only: bool = True
-    publish_unscreened: str = Field("", description="name of the checkpoint folder that may publish without a picture screen")
+    publish_unscreened: str = Field(default="", description="name of the checkpoint folder that may publish without a picture screen")
 
 
 class FetchSettings(Section):
     """Limits on what is fetched from the web."""
 
-    deadline_s: float = Field(30, gt=0)
-    max_bytes: int = Field(10_000_000, gt=0)
+    deadline_s: float = Field(default=30, gt=0)
+    max_bytes: int = Field(default=10_000_000, gt=0)
     ports: tuple[int, ...] = (80, 443)
-    allow_networks: tuple[str, ...] = Field((), description="private networks that may be fetched from, such as 127.0.0.0/8")
+    allow_networks: tuple[str, ...] = Field(default=(), description="private networks that may be fetched from, such as 127.0.0.0/8")
 
 
 class Settings(BaseSettings):
@@ -133,10 +134,10 @@ class Settings(BaseSettings):
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
 
     state_folder: Path = Field(default_factory=lambda: Path.home() / ".fengmian", description="cache and covers")
-    style: str = Field("modern-minimal", description="style guide, unless --style names another")
-    brand_folder: Path | None = Field(None, description="the site's own style guides and brand.yaml")
-    template_folder: Path | None = Field(None, description="the site's own prompt templates")
-    prefect_api_url: str = Field("", description="run as Prefect flows on this server, e.g. http://127.0.0.1:4200/api")
+    style: str = Field(default="modern-minimal", description="style guide, unless --style names another")
+    brand_folder: Path | None = Field(default=None, description="the site's own style guides and brand.yaml")
+    template_folder: Path | None = Field(default=None, description="the site's own prompt templates")
+    prefect_api_url: str = Field(default="", description="run as Prefect flows on this server, e.g. http://127.0.0.1:4200/api")
     generator: GeneratorSettings = GeneratorSettings()
     summarizer: SummarizerSettings = SummarizerSettings()
     cache: CacheSettings = CacheSettings()
@@ -148,12 +149,11 @@ class Settings(BaseSettings):
 def load_settings(folder: Path | None = None) -> Settings:
     """Settings from the environment over the YAML file (FENGMIAN_SETTINGS_FILE, or fengmian.yaml in `folder`).
 
-    Raises SettingsError naming the setting and the rule; never repeats a value, which may be a secret.
+    Raises SettingsError naming the setting, its value unless that may be a secret, and the rule.
     """
-    named = os.environ.get(FILE_VARIABLE)
-    file = Path(named) if named else (folder or Path.cwd()) / FILE_NAME
-    if named and not file.is_file():
-        raise SettingsError(f"{FILE_VARIABLE}: {named} is not a file")
+    file = settings_file(folder)
+    if FILE_VARIABLE in os.environ and not file.is_file():
+        raise SettingsError(f"{FILE_VARIABLE}: {file} is not a file")
     unknown = [variable.removeprefix(PREFIX).lower() for variable in os.environ
                if variable.startswith(PREFIX) and variable != FILE_VARIABLE
                and variable.removeprefix(PREFIX).lower().partition("__")[0] not in Settings.model_fields]
@@ -162,11 +162,17 @@ def load_settings(folder: Path | None = None) -> Settings:
     try:
         return _with_file(file)()
     except ValidationError as exc:
-        raise SettingsError("; ".join(_explain(error) for error in exc.errors(include_input=False, include_url=False))) from None
+        raise SettingsError("; ".join(_explain(error) for error in exc.errors(include_url=False))) from None
     except SourceError as exc:
         raise SettingsError(str(exc)) from None
     except (OSError, ValueError, yaml.YAMLError) as exc:
         raise SettingsError(f"{file}: not readable as YAML settings: {' '.join(str(exc).split())}") from None
+
+
+def settings_file(folder: Path | None = None) -> Path:
+    """The YAML file that is read, whether or not it is there."""
+    named = os.environ.get(FILE_VARIABLE)
+    return Path(named) if named else (folder or Path.cwd()) / FILE_NAME
 
 
 def _with_file(file: Path) -> type[Settings]:
@@ -176,11 +182,18 @@ def _with_file(file: Path) -> type[Settings]:
 
 
 def _explain(error: Any) -> str:
-    place = [str(part) for part in error["loc"]]
-    name = ".".join(place)
-    if error["type"] != "extra_forbidden":
-        return f"setting {name or 'file'}: {error['msg'].removeprefix('Value error, ')}"
-    return _unknown(name)
+    name = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return _unknown(name)
+    value = error.get("input")
+    told = f" {value!r}" if isinstance(value, str | int | float) and not _is_secret(name) else ""
+    return f"setting {name or 'file'}{told}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _is_secret(name: str) -> bool:
+    section, _, leaf = name.partition(".")
+    fields = getattr(Settings.model_fields[section].annotation, "model_fields", {}) if section in Settings.model_fields else {}
+    return leaf not in fields or fields[leaf].annotation is SecretStr
 
 
 def _unknown(name: str) -> str:

@@ -1,18 +1,20 @@
 """The steps of the story as plain functions. Adapters come from wiring.ports(); nothing here knows Prefect."""
 
+import errno
 import hashlib
 import logging
 import os
 import re
+import secrets
 import time
 import unicodedata
 from dataclasses import asdict, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from flows import wiring
 from flows.errors import BadInput, CoverRejected
-from flows.record import Stopwatch, Wishes
+from flows.record import Painted, Stopwatch, Wishes
 from generator.request import CoverImage, CoverRequest
 from integrations.errors import Unavailable
 from integrations.pictures import encode
@@ -26,6 +28,8 @@ from prompts.style import StyleGuide, load_style
 log = logging.getLogger(__name__)
 WAIT_S = 0.25
 FORMATS: tuple[Literal["webp", "png"], ...] = ("webp", "png")
+PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+"""What ails a disk, not the question."""
 
 
 def fetch(source: str, post_id: str) -> Article:
@@ -85,22 +89,25 @@ def derive_seed(post_id: str) -> int:
     return int.from_bytes(hashlib.sha256(post_id.encode("utf-8", "surrogatepass")).digest()[:4], "big")
 
 
-def paint_once(request: CoverRequest, watch: Stopwatch) -> tuple[CachedCover, bool]:
-    """(the finished cover, whether it was there already). However many ask at once, one of them paints.
+def paint_once(request: CoverRequest) -> Painted:
+    """The finished cover. However many processes ask for it at once, one of them paints and the others wait for it.
 
     Raises CoverRejected, GeneratorError, Unavailable.
     """
-    ports = wiring.ports()
+    ports, watch = wiring.ports(), Stopwatch()
     ports.check_publishable()
     hold_s = ports.settings.cache.hold_s
-    give_up = time.monotonic() + 2 * hold_s
+    give_up, is_told = time.monotonic() + 2 * hold_s, False
     while time.monotonic() < give_up:
         if found := find_whole(request.fingerprint, watch):
-            return found, True
+            return Painted(cover=found, cached=True, seconds=watch.seconds)
         with ports.cache.claim(request.fingerprint, hold_s) as ours:
             if ours:
                 found = find_whole(request.fingerprint, watch)
-                return (found, True) if found else (_paint(request, watch), False)
+                return Painted(cover=found or _paint(request, watch), cached=found is not None, seconds=watch.seconds)
+        if not is_told:
+            log.warning("cover %s: another process is painting it; waiting at most %.0f s", request.fingerprint[:12], hold_s)
+            is_told = True
         time.sleep(WAIT_S)
     raise Unavailable(f"cache: another process has held {request.fingerprint[:12]} for {2 * hold_s:.0f} s")
 
@@ -108,7 +115,8 @@ def paint_once(request: CoverRequest, watch: Stopwatch) -> tuple[CachedCover, bo
 def find_whole(fingerprint: str, watch: Stopwatch) -> CachedCover | None:
     """The remembered cover if every file of it is still there and whole; else None, and the record is forgotten.
 
-    A cover that was never screened does not count once the site has a picture screen.
+    A cover that was never screened does not count once the site has a picture screen. Raises CoverRejected for one that
+    the site's policy, stricter than it was, no longer lets through.
     """
     ports = wiring.ports()
     with watch.timing("store"):
@@ -121,7 +129,8 @@ def find_whole(fingerprint: str, watch: Stopwatch) -> CachedCover | None:
                 log.warning("cover %s: stored file %s is gone or damaged; painting it again", fingerprint[:12], file.name)
                 ports.cache.forget(fingerprint)
                 return None
-        return found
+    _accept(found.verdicts, "picture")
+    return found
 
 
 def _paint(request: CoverRequest, watch: Stopwatch) -> CachedCover:
@@ -163,25 +172,35 @@ def deliver(cover: CachedCover, article: Article, wishes: Wishes) -> tuple[Store
     if not wishes.out:
         return cover.files
     store, folder, delivered = wiring.ports().store, Path(wishes.out), []
+    for file in cover.files:
+        data = store.get(file.name)
+        if data is None or not holds(file.name, data):
+            raise Unavailable(f"store: {file.name} vanished while it was being delivered")
+        target = folder / f"{readable_name(article)}-{cover.fingerprint[:8]}-{file.width}x{file.height}.{file.format}"
+        place_file(target, data)
+        delivered.append(replace(file, path=str(target)))
+    return tuple(delivered)
+
+
+def place_file(target: Path, data: bytes) -> None:
+    """Write a file whole or not at all, with its folder. Raises BadInput for a place that takes no files, Unavailable."""
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in cover.files:
-            data = store.get(file.name)
-            if data is None or not holds(file.name, data):
-                raise Unavailable(f"store: {file.name} vanished while it was being delivered")
-            target = folder / f"{readable_name(article)}-{cover.fingerprint[:8]}-{file.width}x{file.height}.{file.format}"
-            draft = target.with_name(f".{target.name}.partial")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
             draft.write_bytes(data)
             os.replace(draft, target)
-            delivered.append(replace(file, path=str(target)))
-    except (FileExistsError, NotADirectoryError, PermissionError) as exc:
-        raise BadInput(f"out: {folder} cannot take files: {exc.strerror}") from None
-    return tuple(delivered)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as exc:
+        error = Unavailable if exc.errno in PASSING else BadInput
+        raise error(f"out: {str(target.parent)!r} cannot take files: {exc.strerror}") from exc
 
 
 def readable_name(article: Article) -> str:
     """The post's name as part of a file name: ASCII letters and digits, at most 48; "cover" if none are left."""
-    stem = Path(article.id.rstrip("/").rpartition("/")[2] or article.id).stem
+    path = PurePosixPath(article.id.rstrip("/").partition("?")[0])
+    stem = path.parent.name if path.stem == "index" else path.stem
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-")[:48].lower() or "cover"
 
@@ -195,7 +214,7 @@ def refer_to(cover: CachedCover, files: tuple[StoredFile, ...], article: Article
     """How the post names its cover: the public address where there is one, else the delivered file's path from the post."""
     if wiring.ports().settings.store.base_url:
         return cover.files[0].path
-    return Path(os.path.relpath(files[0].path, Path(article.source).parent)).as_posix()
+    return Path(os.path.relpath(Path(files[0].path).resolve(), Path(article.source).resolve().parent)).as_posix()
 
 
 def write_alt_text(brief: Brief) -> str:
@@ -213,7 +232,7 @@ def _accept(verdicts: tuple[Verdict, ...], what: str) -> None:
     hold = wiring.ports().settings.safety.on_review == "hold"
     for verdict in verdicts:
         if verdict.decision in ("block", "error") or (verdict.decision == "review" and hold):
-            found = ", ".join(f"{finding.category}: {finding.text}" for finding in verdict.findings[:3])
-            raise CoverRejected(f"{what}: {verdict.check} says {verdict.decision}" + (f" ({found or verdict.detail})" if found or verdict.detail else ""))
+            found = ", ".join(f"{finding.category}: {finding.text}" for finding in verdict.findings[:3]) or verdict.detail
+            raise CoverRejected(f"{what}: {verdict.check} says {verdict.decision}" + (f" ({found})" if found else ""))
         if verdict.decision == "review":
             log.warning("%s: %s asks for review; published because safety.on_review is publish", what, verdict.check)

@@ -1,32 +1,57 @@
 """Builds every adapter from Settings on first use. The one seam that tests replace; the only file that reaches torch."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from flows.errors import BadInput, CoverRejected
+from flows.errors import BadInput, CoverRejected, SettingsError
 from flows.settings import Settings, load_settings
 from integrations.http import FetchLimits, GuardedClient
 from integrations.ports import CoverCache, ImageGenerator, ImageStore, PictureScreen, PostSource, Summarizer, WordScreen
 
+if TYPE_CHECKING:
+    from flows.cover_backlog import Outcome
+
+
+@contextmanager
+def _building(section: str) -> Iterator[None]:
+    """An adapter that refuses its values names the section of the settings they came from."""
+    try:
+        yield
+    except ValueError as exc:
+        raise SettingsError(f"settings, section {section}: {exc}") from exc
+
 
 @dataclass
 class Ports:
-    """Every adapter of one site. progress(step, steps) is told about painting, where somebody watches."""
+    """Every adapter of one site.
+
+    progress(step, steps) is told about painting, and tell(outcome) about each post of a backlog, where somebody watches.
+    """
 
     settings: Settings
     progress: Callable[[int, int], None] | None = None
+    tell: "Callable[[Outcome], None] | None" = None
+    _opened: dict[str, PostSource] = field(default_factory=dict)
 
     @cached_property
     def client(self) -> GuardedClient:
         """The one way to fetch from the web."""
         fetch = self.settings.fetch
-        return GuardedClient(FetchLimits(deadline_s=fetch.deadline_s, max_bytes=fetch.max_bytes, ports=frozenset(fetch.ports),
-                                         networks=fetch.allow_networks))
+        with _building("fetch"):
+            return GuardedClient(FetchLimits(deadline_s=fetch.deadline_s, max_bytes=fetch.max_bytes, ports=frozenset(fetch.ports),
+                                             networks=fetch.allow_networks))
 
     def open_source(self, source: str) -> PostSource:
-        """The posts behind a file, folder, page or feed. Raises NotFound, Refused, Unavailable, BadInput."""
+        """The posts behind a file, folder, page or feed, opened once. Raises NotFound, Refused, Unavailable, BadInput."""
+        if source not in self._opened:
+            self._opened[source] = self._open(source)
+        return self._opened[source]
+
+    def _open(self, source: str) -> PostSource:
         if "://" in source:
             from integrations.cms.web import open_web
             return open_web(source, self.client)
@@ -40,8 +65,9 @@ class Ports:
         """The extractive one, or T5 where one is configured."""
         chosen = self.settings.summarizer
         if chosen.kind == "t5":
-            from integrations.summarizer.t5 import T5Summarizer
-            return T5Summarizer(chosen.model, asking=chosen.asking, prefix=chosen.prefix, local_files_only=chosen.local_files_only)
+            from integrations.summarizer.t5 import T5Settings, T5Summarizer
+            return T5Summarizer(T5Settings(model=chosen.model, asking=chosen.asking, question=chosen.question,
+                                           local_files_only=chosen.local_files_only, safetensors_only=chosen.safetensors_only))
         from integrations.summarizer.extractive import ExtractiveSummarizer
         return ExtractiveSummarizer()
 
@@ -59,7 +85,8 @@ class Ports:
         if not safety.nsfw_model:
             return None
         from integrations.safety.nsfw import PictureRules, TransformersPictureScreen
-        rules = PictureRules(review_at=safety.nsfw_review_at, block_at=safety.nsfw_block_at)
+        with _building("safety"):
+            rules = PictureRules(review_at=safety.nsfw_review_at, block_at=safety.nsfw_block_at)
         return TransformersPictureScreen(safety.nsfw_model, rules, local_files_only=safety.local_files_only)
 
     @cached_property
@@ -77,7 +104,8 @@ class Ports:
         chosen = self.settings.cache
         if chosen.kind == "redis":
             from integrations.cache.redis import RedisCoverCache, make_client
-            return RedisCoverCache(make_client(chosen.redis_url.get_secret_value(), chosen.timeout_s), chosen.prefix)
+            with _building("cache"):
+                return RedisCoverCache(make_client(chosen.redis_url.get_secret_value(), chosen.timeout_s), chosen.prefix)
         from integrations.cache.sqlite import SqliteCoverCache
         return SqliteCoverCache(self.settings.state_folder / "covers.sqlite")
 
@@ -90,19 +118,23 @@ class Ports:
             account = S3Account(endpoint_url=chosen.endpoint_url, region=chosen.region, key=chosen.access_key.get_secret_value(),
                                 secret=chosen.secret_key.get_secret_value(), timeout_s=chosen.timeout_s,
                                 addressing=chosen.addressing, create_only=chosen.create_only)
-            return S3ImageStore(make_client(account), chosen.bucket, chosen.base_url, chosen.prefix)
+            with _building("store"):
+                return S3ImageStore(make_client(account), chosen.bucket, chosen.base_url, chosen.prefix)
         from integrations.storage.folder import FolderImageStore
-        return FolderImageStore(chosen.folder or self.settings.state_folder / "covers", chosen.base_url or None)
+        with _building("store"):
+            return FolderImageStore(chosen.folder or self.settings.state_folder / "covers", chosen.base_url or None)
 
     def check_publishable(self) -> None:
         """Raise CoverRejected where these weights may not publish: only the bundled model, which paints abstract shapes,
         does without a picture screen, unless the site allows another checkpoint by name.
         """
-        checkpoint = self.settings.generator.checkpoint
-        if checkpoint is None or self.settings.safety.nsfw_model or self.settings.safety.publish_unscreened == checkpoint.name:
+        checkpoint, safety = self.settings.generator.checkpoint, self.settings.safety
+        if checkpoint is None or safety.nsfw_model:
             return
-        raise CoverRejected(f"checkpoint {checkpoint.name!r} may not publish without a picture screen: set safety.nsfw_model, "
-                            f"or safety.publish_unscreened to {checkpoint.name!r}")
+        name = checkpoint.resolve().name
+        if not name or safety.publish_unscreened != name:
+            raise CoverRejected(f"checkpoint {name!r} may not publish without a picture screen: set safety.nsfw_model, "
+                                f"or safety.publish_unscreened to {name!r}")
 
 
 _ports: Ports | None = None

@@ -1,0 +1,41 @@
+"""A painter that counts what it paints, and a command line whose painter leaves a tally that other processes can read.
+
+python -m tests.flows.counting WORDS...: as `fengmian WORDS`. TALLY names a file that gets one line for every picture
+begun; SLOWLY, in seconds, is how long each takes at least.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from flows import cli, wiring
+from integrations.ports import ImageGenerator
+
+
+class CountingPainter(ImageGenerator):
+    def __init__(self, painter: ImageGenerator, tally: Path | None = None, seconds: float = 0):
+        self._painter, self._tally, self._seconds = painter, tally, seconds
+        self.seeds: list[int] = []
+
+    @property
+    def checkpoint(self):
+        return self._painter.checkpoint
+
+    @property
+    def calls(self) -> int:
+        return len(self.seeds)
+
+    def generate(self, request, progress=None):
+        self.seeds.append(request.seed)
+        if self._tally:
+            with self._tally.open("a") as file:
+                file.write(f"{request.seed}\n")
+        time.sleep(self._seconds)
+        return self._painter.generate(request, progress)
+
+
+if __name__ == "__main__":
+    ports = wiring.ports()
+    ports.generator = CountingPainter(ports.generator, Path(os.environ["TALLY"]), float(os.environ.get("SLOWLY", 0)))
+    sys.exit(cli.run(sys.argv[1:]))

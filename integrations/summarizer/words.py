@@ -11,7 +11,7 @@ from prompts.article import Language
 
 MAX_CHARACTERS = 60_000
 """The rest of a longer article is not looked at: what it is about stands before."""
-MAX_SENTENCES = 300
+MAX_SENTENCES = 200
 MAX_SENTENCE_CHARACTERS = 400
 
 _ENDINGS = re.compile(r"[。！？；!?;]+[”’」』）)\"']*|…+[”’」』]*(?=\s|$|[“「])|"

@@ -2,7 +2,10 @@
 
 import gzip
 import http.server
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 import zlib
@@ -263,3 +266,46 @@ def test_a_closed_port_is_unavailable():
 
 def test_a_good_address_is_parsed():
     assert check_url("https://example.com/a?b=c#d").host == "example.com"
+
+
+@pytest.fixture(scope="module")
+def secure_server(tmp_path_factory):
+    """The same server behind TLS for "localhost", and the file that vouches for it."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed, so no certificate can be made")
+    folder = tmp_path_factory.mktemp("tls")
+    key, certificate = folder / "key.pem", folder / "cert.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                    "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    running.seen, running.target, running.certificate = [], "", certificate
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    running.socket = context.wrap_socket(running.socket, server_side=True)
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    yield running
+    running.shutdown()
+
+
+def secure_client(server):
+    return GuardedClient(FetchLimits(timeout_s=2, deadline_s=1, networks=("127.0.0.1/32", "::1/128"),
+                                     ports=frozenset({server.server_port})))
+
+
+def test_https_is_fetched_under_the_name_and_not_the_number_that_was_dialled(secure_server, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(secure_server.certificate))
+    monkeypatch.setattr("integrations.http._resolve", lambda *args: ["127.0.0.1"])
+    url = f"https://localhost:{secure_server.server_port}"
+    assert secure_client(secure_server).get(f"{url}/page").body == b"<p>hello"
+    with pytest.raises(Unavailable, match="did not answer within"):
+        secure_client(secure_server).get(f"{url}/slow")
+
+
+def test_a_certificate_for_another_name_or_from_nobody_is_not_believed(secure_server, monkeypatch):
+    monkeypatch.setattr("integrations.http._resolve", lambda *args: ["127.0.0.1"])
+    with pytest.raises(Unavailable, match=r"self-signed|verify failed"):
+        secure_client(secure_server).get(f"https://localhost:{secure_server.server_port}/page")
+    monkeypatch.setenv("SSL_CERT_FILE", str(secure_server.certificate))
+    with pytest.raises(Unavailable, match=r"ostname mismatch|verify failed"):
+        secure_client(secure_server).get(f"https://other.test:{secure_server.server_port}/page")

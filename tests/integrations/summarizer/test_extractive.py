@@ -85,8 +85,8 @@ def test_a_question_as_title_is_kept_with_its_answer():
 
 
 def test_headings_and_calls_to_the_reader_are_no_summary():
-    assert brief("开放", "关于开放与封锁的讨论\n点击关注开放社区的公众号吧。\n开放的社区打败了封锁的公司。").sentence == (
-        "开放的社区打败了封锁的公司。")
+    made = brief("开放", "关于开放与封锁的讨论\n点击关注开放社区的公众号吧。\n开放的社区打败了封锁的公司。")
+    assert made.sentence == "开放的社区打败了封锁的公司。"
 
 
 def test_weights_sum_to_one_and_fall():

@@ -5,15 +5,40 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flows.errors import BadInput, CoverRejected, SettingsError
 from flows.settings import Settings, load_settings
+from generator.request import CoverImage, CoverRequest
+from generator.revision import BUNDLED_FOLDER, checkpoint_name
 from integrations.http import FetchLimits, GuardedClient
 from integrations.ports import CoverCache, ImageGenerator, ImageStore, PictureScreen, PostSource, Summarizer, WordScreen
 
 if TYPE_CHECKING:
     from flows.cover_backlog import Outcome
+
+
+class LazyPainter(ImageGenerator):
+    """CoverPainter, with torch and the weights loaded at the first picture: a cached cover needs neither."""
+
+    def __init__(self, folder: Path, device: str, dtype: Literal["float32", "bfloat16"]) -> None:
+        self._folder, self._device, self._dtype = folder, device, dtype
+
+    @cached_property
+    def checkpoint(self) -> str:
+        """Name and revision of the weights. Raises CheckpointError."""
+        return checkpoint_name(self._folder)
+
+    @cached_property
+    def _painter(self) -> ImageGenerator:
+        import torch
+
+        from generator.pipeline import CoverPainter
+        return CoverPainter(self._folder, device=self._device, dtype=getattr(torch, self._dtype))
+
+    def generate(self, request: CoverRequest, progress: Callable[[int, int], None] | None = None) -> CoverImage:
+        """The picture for `request`. Raises CheckpointError."""
+        return self._painter.generate(request, progress)
 
 
 @contextmanager
@@ -92,11 +117,8 @@ class Ports:
     @cached_property
     def generator(self) -> ImageGenerator:
         """The embedded generator with the bundled or the configured weights."""
-        import torch
-
-        from generator.pipeline import BUNDLED_FOLDER, CoverPainter
         chosen = self.settings.generator
-        return CoverPainter(chosen.checkpoint or BUNDLED_FOLDER, device=chosen.device, dtype=getattr(torch, chosen.dtype))
+        return LazyPainter(chosen.checkpoint or BUNDLED_FOLDER, chosen.device, chosen.dtype)
 
     @cached_property
     def cache(self) -> CoverCache:

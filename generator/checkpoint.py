@@ -5,7 +5,6 @@ non-finite weight or an unknown setting raises CheckpointError, and nothing half
 """
 
 import dataclasses
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from generator.config import MiniVAEConfig, MMDiTConfig, QwenVAEConfig
 from generator.errors import CheckpointError
 from generator.mini_vae import MiniVAE
 from generator.mmdit import MMDiT
+from generator.revision import revision as revision
 from generator.vae import QwenVAE
 
 WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
@@ -112,17 +112,6 @@ def save_network(tensors: dict[str, Tensor], config: dict[str, Any], folder: Pat
     config.pop("theta", None)
     save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
     (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def revision(folder: str | Path) -> str:
-    """The first 12 hex digits of the SHA-256 over every weight and config file below `folder`: names its pixels."""
-    digest = hashlib.sha256()
-    for file in sorted(Path(folder).rglob("*")):
-        if file.suffix in {".safetensors", ".json", ".txt"}:
-            digest.update(str(file.relative_to(folder)).encode())
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()[:12]
 
 
 def read_json(file: Path) -> dict[str, Any]:

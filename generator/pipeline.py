@@ -14,11 +14,12 @@ from generator.errors import CheckpointError
 from generator.latents import draw_noise, token_grid, unpack
 from generator.mmdit import MMDiT
 from generator.request import CoverImage, CoverRequest
+from generator.revision import BUNDLED_FOLDER as BUNDLED_FOLDER
+from generator.revision import INDEX_FILE, checkpoint_name
 from generator.sampler import guide, sample
 from generator.schedule import ScheduleConfig, noise_levels
 from generator.text_encoder import PromptReader, load_prompt_reader
 
-BUNDLED_FOLDER = Path(__file__).with_name("weights") / "mini"
 PROJECT = "FengmianPipeline"
 
 
@@ -31,7 +32,7 @@ class CoverPainter:
     def __init__(self, folder: Path = BUNDLED_FOLDER, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
         self.folder, self.device, self.dtype = Path(folder), torch.device(device), dtype
         self._turn = threading.Lock()
-        index = checkpoint.read_json(self.folder / "model_index.json")
+        index = checkpoint.read_json(self.folder / INDEX_FILE)
         if index.get("_class_name") != PROJECT:
             raise CheckpointError(f"{self.folder / 'model_index.json'}: _class_name is {index.get('_class_name')!r}; this "
                                   f"painter reads prompts for {PROJECT} only")
@@ -39,7 +40,7 @@ class CoverPainter:
     @cached_property
     def checkpoint(self) -> str:
         """Name and revision of the weights, as it enters the fingerprint."""
-        return f"{self.folder.name}@{checkpoint.revision(self.folder)}"
+        return checkpoint_name(self.folder)
 
     @cached_property
     def transformer(self) -> MMDiT:

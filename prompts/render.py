@@ -15,7 +15,7 @@ from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from prompts.article import Language
-from prompts.brief import Brief, shorten
+from prompts.brief import Brief
 from prompts.errors import PromptError
 from prompts.plain import plain
 from prompts.style import Colour, Density, StyleGuide, Subject, Tone, Words
@@ -76,7 +76,7 @@ def _variables(brief: Brief, style: StyleGuide, language: Language) -> dict[str,
     """Everything a template may use: short, plain strings and lists of them."""
     medium = style.medium.said_in(language)
     names = [plain(subject.name)[:MAX_SUBJECT_CHARACTERS].strip() for subject in brief.subjects]
-    sentence = shorten(plain(brief.sentence), brief.language)[:MAX_SENTENCE_CHARACTERS]
+    sentence = plain(brief.sentence)[:MAX_SENTENCE_CHARACTERS]
     return {
         "medium": medium[:1].upper() + medium[1:],
         "sentence": sentence.rstrip(" 。.！!？?；;，,…") or NO_SUBJECT.said_in(language),

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 
 from prompts.brief import Brief, Subject
 from prompts.errors import PromptError
 from prompts.plain import plain
-from prompts.render import MAX_PROMPT_CHARACTERS, render
+from prompts.render import MAX_PROMPT_CHARACTERS, _our_template, _variables, render
 from prompts.style import (
     MAX_COLOUR_NAME,
     MAX_PHRASE,
@@ -105,6 +106,14 @@ def test_invisible_characters_do_not_reach_the_prompt(hidden):
 @pytest.mark.parametrize("code", ["{{7*7}}", "{% for x in y %}", "{{ ''.__class__ }}", "{# note #}"])
 def test_template_code_in_an_article_stays_words(code):
     assert code in render(brief(f"标题{code}在此", "甲"), load_style(), "zh").text
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_variable_that_is_missing_raises(language):
+    variables = _variables(BRIEFS[language], load_style(), language)
+    for name in variables:
+        with pytest.raises(UndefinedError, match=name):
+            _our_template(f"cover.{language}.j2").render({key: variables[key] for key in variables if key != name})
 
 
 def test_a_brief_without_subjects_still_gives_a_whole_sentence():

@@ -89,6 +89,17 @@ def test_headings_and_calls_to_the_reader_are_no_summary():
     assert made.sentence == "开放的社区打败了封锁的公司。"
 
 
+def test_a_call_to_the_reader_is_no_summary_even_with_all_of_the_titles_words():
+    made = brief("开放与封锁", "点击这里了解社区的开放与公司的封锁。\n封锁从来挡不住愿意分享的社区。")
+    assert made.sentence.endswith("封锁从来挡不住愿意分享的社区。")
+
+
+def test_the_title_finds_its_sentence_far_below_the_opening():
+    other = "".join(f"博物馆的第{number}个展厅陈列着恐龙化石和矿石标本。\n" for number in "一二三四五六七八九十")
+    text = f"{other * 2}海边的灯塔为夜航的渔船指引方向。\n{other}"
+    assert brief("灯塔与渔船", text).sentence == "海边的灯塔为夜航的渔船指引方向。"
+
+
 def test_weights_sum_to_one_and_fall():
     made = brief("某周刊（第 12 期）：节约用水要从农业开始", WEEKLY)
     weights = [subject.weight for subject in made.subjects]

@@ -3,6 +3,8 @@
 Standard output carries results only; progress and errors go to standard error. Exit codes: 0 done, 1 failure, 2 bad input.
 """
 
+import logging
+import re
 import sys
 import traceback
 from functools import partial
@@ -14,6 +16,7 @@ import typer
 if TYPE_CHECKING:
     from flows.record import Wishes
 
+MAX_COUNT = 64
 STOPPED = 130
 """Exit code after Ctrl-C."""
 
@@ -22,9 +25,18 @@ app = typer.Typer(name="fengmian", no_args_is_help=True, add_completion=False, p
 styles_app = typer.Typer(no_args_is_help=False, rich_markup_mode=None, help="List, show and preview style guides.")
 app.add_typer(styles_app, name="styles")
 
+
+
+def _whole_number(given: str | int) -> int:
+    text = str(given)  # a default comes as a number
+    if not re.fullmatch(r"[+-]?[0-9]{1,30}", text):
+        raise typer.BadParameter(f"{text!r} is not a whole number")
+    return int(text)
+
+
 Source = Annotated[str, typer.Argument(help="Markdown or HTML file, folder of posts, web page, or RSS/Atom feed.")]
 Style = Annotated[str | None, typer.Option("--style", help="Style guide; see `fengmian styles`.")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Same seed, same picture. Default: made from the post's id.")]
+Seed = Annotated[int | None, typer.Option("--seed", parser=_whole_number, metavar="N", help="Same seed, same picture. Default: made from the post's id.")]
 Size = Annotated[str | None, typer.Option("--size", metavar="WxH", help="Pixels, e.g. 1200x630. Default: the style's first size.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a cover that the post already has.")]
 
@@ -68,13 +80,15 @@ def backlog(
     write: Annotated[bool | None, typer.Option("--write/--no-write", help="Write cover and alt text into the posts. Default: "
                                                                           "yes for a folder, no for a feed, which is read only.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which posts have no cover.")] = False,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Cover at most this many posts.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", parser=_whole_number, metavar="N", help="Cover at most this many posts.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per post on standard output.")] = False,
 ) -> None:
     """Cover every post that has no cover yet. Stop it with Ctrl-C and start it again: nothing is done twice."""
     from flows.console import run_backlog
     from flows.wiring import ports
 
+    if limit is not None and limit < 1:
+        _bad(f"limit: {limit} is not at least 1")
     place = Path(source)
     folder = out or (place / "covers" if place.is_dir() else Path("covers"))
     if write and "://" in source:
@@ -90,15 +104,17 @@ def generate(
     prompt: Annotated[str, typer.Argument(help="What to paint, in Chinese, English or both.")],
     negative: Annotated[str, typer.Option("--negative", help="What must not be in the picture.")] = "",
     size: Annotated[str, typer.Option("--size", metavar="WxH")] = "1200x630",
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the first picture; the next ones count up.")] = 0,
-    steps: Annotated[int | None, typer.Option("--steps", help="Denoising steps.")] = None,
-    count: Annotated[int, typer.Option("-n", min=1, max=64, help="How many pictures; a contact sheet is added for more than one.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", parser=_whole_number, metavar="N", help="Seed of the first picture; the next ones count up.")] = 0,
+    steps: Annotated[int | None, typer.Option("--steps", parser=_whole_number, metavar="N", help="Denoising steps.")] = None,
+    count: Annotated[int, typer.Option("-n", parser=_whole_number, metavar="N", help="How many pictures; a contact sheet is added for more than one.")] = 1,
     out: Annotated[Path, typer.Option("--out", help="Folder that gets the pictures.")] = Path("covers"),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per picture on standard output.")] = False,
 ) -> None:
     """The generator alone: a prompt in, pictures out."""
     from flows.console import generate_pictures
 
+    if not 1 <= count <= MAX_COUNT:
+        _bad(f"-n: {count} is not from 1 to {MAX_COUNT}")
     generate_pictures(prompt, negative, _parse_size(size), seed, steps, count, out, as_json)
 
 
@@ -204,6 +220,7 @@ def _is_ours(exc: BaseException) -> bool:
 
 def main() -> None:
     """Entry point: runs the command, and turns every error into one line and an exit code."""
+    logging.basicConfig(format="fengmian: %(message)s", level=logging.WARNING)
     sys.exit(run(sys.argv[1:]))
 
 

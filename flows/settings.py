@@ -5,6 +5,7 @@ A nested value is FENGMIAN_STORE__KIND=s3, or in YAML `store: {kind: s3}`; lists
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -173,6 +174,11 @@ def settings_file(folder: Path | None = None) -> Path:
     """The YAML file that is read, whether or not it is there."""
     named = os.environ.get(FILE_VARIABLE)
     return Path(named) if named else (folder or Path.cwd()) / FILE_NAME
+
+
+def without_login(url: str) -> str:
+    """`url`, or a text with addresses in it, as it may be shown: without user names and passwords."""
+    return re.sub(r'//[^/@"\s]*@', "//", url)
 
 
 def _with_file(file: Path) -> type[Settings]:

@@ -1,5 +1,6 @@
 """Builds every adapter from Settings on first use. The one seam that tests replace; the only file that reaches torch."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -85,11 +86,17 @@ class Ports:
             raise BadInput("source: it is empty; give a file, a folder or a web address")
         return MarkdownPosts(Path(source))
 
+    @staticmethod
+    def _hush_loading() -> None:
+        """No bars about loaded weights between our lines; read by huggingface_hub as it is imported."""
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
     @cached_property
     def summarizer(self) -> Summarizer:
         """The extractive one, or T5 where one is configured."""
         chosen = self.settings.summarizer
         if chosen.kind == "t5":
+            self._hush_loading()
             from integrations.summarizer.t5 import T5Settings, T5Summarizer
             return T5Summarizer(T5Settings(model=chosen.model, asking=chosen.asking, question=chosen.question,
                                            local_files_only=chosen.local_files_only, safetensors_only=chosen.safetensors_only))
@@ -109,6 +116,7 @@ class Ports:
         safety = self.settings.safety
         if not safety.nsfw_model:
             return None
+        self._hush_loading()
         from integrations.safety.nsfw import PictureRules, TransformersPictureScreen
         with _building("safety"):
             rules = PictureRules(review_at=safety.nsfw_review_at, block_at=safety.nsfw_block_at)

@@ -33,7 +33,7 @@ Caching keeps a small site fast without more machines. We measured three layers 
 and found that the edge answers nine requests out of ten.
 """
 BLOCKED = """---
-title: 澳门赌场在线开户
+title: 周末去哪里玩
 ---
 
 澳门赌场在线开户，百家乐平台注册送彩金，真人荷官在线发牌，稳赚不赔。

@@ -202,13 +202,15 @@ def _is_bad_input(exc: Exception) -> bool:
     return isinstance(exc, BadInput | SettingsError | Refused | PromptError)
 
 
-def _complain(exc: BaseException, debug: bool) -> None:
-    """One line on standard error; with --debug the traceback before it."""
+def _complain(exc: BaseException, post: str = "", *, debug: bool) -> None:
+    """One line on standard error, naming the post where there are several; with --debug the traceback before it."""
     if debug:
         traceback.print_exception(exc)
     line = " ".join(str(exc).split())
     if not _is_ours(exc):
         line = f"{type(exc).__name__}: {line} (not foreseen: --debug shows where, please report it)"
+    if post and not line.startswith(post):
+        line = f"{post}: {line}"
     print("fengmian: " + line.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
 
 
@@ -220,7 +222,10 @@ def _is_ours(exc: BaseException) -> bool:
 
 def main() -> None:
     """Entry point: runs the command, and turns every error into one line and an exit code."""
-    logging.basicConfig(format="fengmian: %(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("fengmian: %(message)s"))
+    for room in ("flows", "integrations", "generator", "prompts"):  # not the root: other people's logs are theirs
+        logging.getLogger(room).addHandler(handler)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -234,7 +239,7 @@ def run(arguments: list[str]) -> int:
         if hasattr(exc, "format_message"):  # a usage error; typer brings classes of its own for these
             print(f"fengmian: {' '.join(exc.format_message().split())}", file=sys.stderr)
             return 2
-        _complain(exc, debug)
+        _complain(exc, debug=debug)
         return 2 if _is_bad_input(exc) else 1
     if result == STOPPED:
         print("fengmian: stopped; the same command goes on where it stopped", file=sys.stderr)

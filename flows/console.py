@@ -64,6 +64,14 @@ def _make_bar(*, transient: bool) -> Progress:
                     console=errors, transient=transient, disable=not errors.is_terminal)
 
 
+def _make_console() -> Console:
+    """Standard output as a console; wide where nobody's window bounds it."""
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 160
+    return console
+
+
 def print_json(content: Any) -> None:
     """One line of JSON on standard output, in UTF-8 whatever the locale."""
     line = json.dumps(content, ensure_ascii=False) + "\n"
@@ -72,7 +80,7 @@ def print_json(content: Any) -> None:
 
 
 def cover_all(source: str, posts: list[str], wishes: Wishes, *, as_json: bool,
-              complain: Callable[[Exception], None]) -> list[Exception]:
+              complain: Callable[[Exception, str], None]) -> list[Exception]:
     """Cover these posts, printing each record; what went wrong is complained about, returned, and stops no other post."""
     failures: list[Exception] = []
     with _engine() as engine:
@@ -82,7 +90,7 @@ def cover_all(source: str, posts: list[str], wishes: Wishes, *, as_json: bool,
                     record = (engine or plain_engine).cover_post(source, post_id, wishes)
             except OUR_ERRORS as exc:
                 failures.append(exc)
-                complain(exc)
+                complain(exc, post_id if len(posts) > 1 else "")
             else:
                 print_record(record, as_json)
     return failures
@@ -159,9 +167,9 @@ def _work_through(source: str, wishes: Wishes, limit: int | None, dry_run: bool)
 
 
 def _print_outcomes(outcomes: list[Outcome]) -> None:
-    console = Console(highlight=False, markup=False)
-    table = Table(Column("post", ratio=2, no_wrap=True, overflow="ellipsis"), Column("result", no_wrap=True),
-                  Column("cover, or why not", ratio=3, overflow="fold"), box=None, pad_edge=False)
+    console = _make_console()
+    table = Table(Column("post", max_width=48, no_wrap=True, overflow="ellipsis"), Column("result", no_wrap=True),
+                  Column("cover, or why not", overflow="fold"), box=None, pad_edge=False)
     for outcome in outcomes:
         files = outcome.record.files if outcome.record else ()
         table.add_row(Text(plain(outcome.title or outcome.post_id)), Text(outcome.result, style=COLOURS[outcome.result]),
@@ -220,15 +228,13 @@ def list_guides() -> None:
     for guide in all_styles(ports().settings.brand_folder):
         sizes = ", ".join(f"{width}x{height}" for width, height in guide.sizes)
         table.add_row(guide.name, guide.title.zh, guide.title.en, _swatches(guide), sizes)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160
-    console.print(table)
+    _make_console().print(table)
 
 
 def _swatches(guide: StyleGuide) -> Text:
-    return Text("").join(Text("   ", style=f"on {colour.hex}") for colour in guide.palette) if Console().is_terminal else Text(
-        " ".join(colour.hex for colour in guide.palette))
+    if not sys.stdout.isatty():
+        return Text(" ".join(colour.hex for colour in guide.palette))
+    return Text("").join(Text("   ", style=f"on {colour.hex}") for colour in guide.palette)
 
 
 def show_guide(name: str, language: str) -> None:

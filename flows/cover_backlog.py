@@ -66,7 +66,7 @@ def _cover_one(source: str, post_id: str, wishes: Wishes, dry_run: bool, run: Ru
             return Outcome(post_id=post_id, title=article.title, result="kept" if article.cover else "missing")
         record = cover_post(source, post_id, wishes, run)
     except OUR_ERRORS as exc:
-        return Outcome(post_id=post_id, result="failed", reason=" ".join(str(exc).split()))
+        return Outcome(post_id=post_id, result="failed", reason=" ".join(str(exc).split()).removeprefix(f"{post_id}: "))
     return Outcome(post_id=post_id, title=record.title, result=record.status, record=record)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,8 +120,27 @@ class Site:
     def start(self, *words: str, program: str = "flows.cli", **options) -> subprocess.Popen:
         """A command line in a process of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", program, *map(str, words)], cwd=self.folder, env=self.environment,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+            [sys.executable, "-m", program, *map(str, words)], cwd=self.folder, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, **{"env": self.environment, **options})
+
+    def start_counted(self, *words: str, slowly: float = 0) -> subprocess.Popen:
+        """As `start`, by tests/flows/counting.py: what it paints is told in `tally`."""
+        environment = {**self.environment, "TALLY": str(self.folder / "tally"), "SLOWLY": str(slowly)}
+        return self.start(*words, program="tests.flows.counting", env=environment)
+
+    @property
+    def tally(self) -> list[str]:
+        file = self.folder / "tally"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def count(self, word: str) -> int:
+        return sum(line.startswith(word) for line in self.tally)
+
+    def wait_for(self, word: str, count: int) -> None:
+        deadline = time.monotonic() + 60
+        while self.count(word) < count:
+            assert time.monotonic() < deadline, f"fewer than {count} pictures {word} after 60 s: {self.tally}"
+            time.sleep(0.02)
 
     def finish(self, process: subprocess.Popen) -> Answer:
         out, err = process.communicate(timeout=120)

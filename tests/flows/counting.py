@@ -1,7 +1,7 @@
 """A painter that counts what it paints, and a command line whose painter leaves a tally that other processes can read.
 
-python -m tests.flows.counting WORDS...: as `fengmian WORDS`. TALLY names a file that gets one line for every picture
-begun; SLOWLY, in seconds, is how long each takes at least.
+python -m tests.flows.counting WORDS...: as `fengmian WORDS`. TALLY names a file that gets "begun SEED" and "done SEED" for
+every picture; SLOWLY, in seconds, is how long each takes at least.
 """
 
 import os
@@ -28,11 +28,16 @@ class CountingPainter(ImageGenerator):
 
     def generate(self, request, progress=None):
         self.seeds.append(request.seed)
+        self._tell(f"begun {request.seed}")
+        time.sleep(self._seconds)
+        picture = self._painter.generate(request, progress)
+        self._tell(f"done {request.seed}")
+        return picture
+
+    def _tell(self, line: str) -> None:
         if self._tally:
             with self._tally.open("a") as file:
-                file.write(f"{request.seed}\n")
-        time.sleep(self._seconds)
-        return self._painter.generate(request, progress)
+                file.write(f"{line}\n")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 the store keeps one small grey probe picture, always the same.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -14,7 +13,7 @@ from rich.text import Text
 from flows import wiring
 from flows.cover_backlog import OUR_ERRORS
 from flows.errors import CoverRejected, SettingsError
-from flows.settings import FILE_VARIABLE, settings_file, without_login
+from flows.settings import FILE_VARIABLE, settings_file
 from generator.request import CoverImage, CoverRequest
 from integrations.errors import Refused, Unavailable
 from integrations.pictures import encode
@@ -66,7 +65,7 @@ def examine() -> Report:
         gap = Finding(part="settings", state="gap", found=str(exc), remedy="correct it; docs/cli.md lists all settings")
         return Report(findings=(gap,), settings={})
     findings = [_settings()] + [_look(part, check, remedy, ports) for part, check, remedy in CHECKS]
-    return Report(findings=tuple(findings), settings=json.loads(without_login(ports.settings.model_dump_json())))
+    return Report(findings=tuple(findings), settings=ports.settings.model_dump(mode="json"))
 
 
 def print_report(report: Report, as_json: bool) -> int:
@@ -168,7 +167,7 @@ def _prefect(ports: wiring.Ports) -> Finding | str:
         return Finding(part="prefect", state="off", found="no prefect_api_url; stories run plainly in this process")
     from flows import engine
     with engine.on_server(url):
-        return f"a server answers at {without_login(url)}"
+        return f"a server answers at {url}"
 
 
 CHECKS: tuple[tuple[str, Callable[[wiring.Ports], Finding | str], str], ...] = (

@@ -19,7 +19,6 @@ from flows import cover_backlog as backlog
 from flows import cover_post as story
 from flows.errors import BacklogFailed
 from flows.record import CoverRecord, Wishes
-from flows.settings import without_login
 from integrations.errors import Unavailable
 
 RETRIES = 3
@@ -66,6 +65,6 @@ def on_server(api_url: str) -> Iterator[None]:
         answer = httpx.get(f"{api_url.rstrip('/')}/health", timeout=10)
         answer.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as exc:
-        raise Unavailable(f"prefect: no server answers at {without_login(api_url)}: {exc}") from exc
+        raise Unavailable(f"prefect: no server answers at {api_url}: {exc}") from exc
     with temporary_settings({PREFECT_API_URL: api_url}):
         yield

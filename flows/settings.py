@@ -5,12 +5,11 @@ A nested value is FENGMIAN_STORE__KIND=s3, or in YAML `store: {kind: s3}`; lists
 
 import difflib
 import os
-import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,6 +23,16 @@ from flows.errors import SettingsError
 PREFIX = "FENGMIAN_"
 FILE_NAME = "fengmian.yaml"
 FILE_VARIABLE = "FENGMIAN_SETTINGS_FILE"
+
+
+def _check_address(address: str) -> str:
+    if "@" in address.partition("://")[2].partition("/")[0]:
+        raise ValueError("an address must not carry a user name or password, which would be shown with it")
+    return address
+
+
+Address = Annotated[str, AfterValidator(_check_address)]
+"""A web address that may be shown."""
 
 
 class Section(BaseModel):
@@ -80,10 +89,10 @@ class StoreSettings(Section):
 
     kind: Literal["folder", "s3"] = "folder"
     folder: Path | None = Field(default=None, description="for kind folder; none: covers/ in the state folder")
-    base_url: str = Field(default="", description="public address in front of object names, usually the CDN's")
+    base_url: Address = Field(default="", description="public address in front of object names, usually the CDN's")
     bucket: str = ""
     prefix: str = ""
-    endpoint_url: str = ""
+    endpoint_url: Address = ""
     region: str = "us-east-1"
     access_key: SecretStr = SecretStr("")
     secret_key: SecretStr = SecretStr("")
@@ -138,7 +147,7 @@ class Settings(BaseSettings):
     style: str = Field(default="modern-minimal", description="style guide, unless --style names another")
     brand_folder: Path | None = Field(default=None, description="the site's own style guides and brand.yaml")
     template_folder: Path | None = Field(default=None, description="the site's own prompt templates")
-    prefect_api_url: str = Field(default="", description="run as Prefect flows on this server, e.g. http://127.0.0.1:4200/api")
+    prefect_api_url: Address = Field(default="", description="run as Prefect flows on this server, e.g. http://127.0.0.1:4200/api")
     generator: GeneratorSettings = GeneratorSettings()
     summarizer: SummarizerSettings = SummarizerSettings()
     cache: CacheSettings = CacheSettings()
@@ -176,11 +185,6 @@ def settings_file(folder: Path | None = None) -> Path:
     return Path(named) if named else (folder or Path.cwd()) / FILE_NAME
 
 
-def without_login(url: str) -> str:
-    """`url`, or a text with addresses in it, as it may be shown: without user names and passwords."""
-    return re.sub(r'//[^/@"\s]*@', "//", url)
-
-
 def _with_file(file: Path) -> type[Settings]:
     class FileSettings(Settings):
         model_config = SettingsConfigDict(yaml_file=file)
@@ -192,7 +196,7 @@ def _explain(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return _unknown(name)
     value = error.get("input")
-    told = f" {value!r}" if isinstance(value, str | int | float) and not _is_secret(name) else ""
+    told = f" {value!r}" if isinstance(value, str | int | float) and "@" not in str(value) and not _is_secret(name) else ""
     return f"setting {name or 'file'}{told}: {error['msg'].removeprefix('Value error, ')}"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -121,7 +122,7 @@ class Site:
         """A command line in a process of its own."""
         return subprocess.Popen(
             [sys.executable, "-m", program, *map(str, words)], cwd=self.folder, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, **{"env": self.environment, **options})
+            stderr=subprocess.PIPE, preexec_fn=hear_ctrl_c, **{"env": self.environment, **options})
 
     def start_counted(self, *words: str, slowly: float = 0) -> subprocess.Popen:
         """As `start`, by tests/flows/counting.py: what it paints is told in `tally`."""
@@ -145,6 +146,11 @@ class Site:
     def finish(self, process: subprocess.Popen) -> Answer:
         out, err = process.communicate(timeout=120)
         return Answer(process.returncode, out.decode(), err.decode())
+
+
+def hear_ctrl_c() -> None:
+    """A shell that runs the tests in the background makes their children deaf to SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture

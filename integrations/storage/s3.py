@@ -84,24 +84,26 @@ class S3ImageStore(ImageStore):
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
     def put(self, name: str, data: bytes, content_type: str) -> str:
-        """Store `data` once and return its public address. Raises Refused if other bytes lie under its name."""
+        """Store `data` once and return its public address; only an object that is damaged is ever replaced."""
         check_put(name, data, content_type)
         key = self._prefix + name
+        upload = {
+            "Bucket": self._bucket,
+            "Key": key,
+            "Body": data,
+            "ContentType": content_type,
+            "CacheControl": CACHE_CONTROL,
+            "ContentMD5": base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode(),
+        }
         with self._translated(f"PUT {key}"):
             try:
-                self._client.put_object(
-                    Bucket=self._bucket,
-                    Key=key,
-                    Body=data,
-                    ContentType=content_type,
-                    CacheControl=CACHE_CONTROL,
-                    ContentMD5=base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode(),
-                    IfNoneMatch="*",
-                )
+                self._client.put_object(**upload, IfNoneMatch="*")
             except ClientError as exc:
                 if _status(exc) not in (409, 412):
                     raise
-                self._check_size(key, len(data))
+                if not holds(name, self._read_there(key)):
+                    logger.warning("s3: %s/%s was damaged and is stored anew", self._bucket, key)
+                    self._client.put_object(**upload)
         return public_address(self._base_url, key)
 
     def get(self, name: str) -> bytes | None:
@@ -120,16 +122,14 @@ class S3ImageStore(ImageStore):
         logger.warning("s3: %s/%s holds other bytes than its name says and counts as missing", self._bucket, key)
         return None
 
-    def _check_size(self, key: str, expected: int) -> None:
+    def _read_there(self, key: str) -> bytes:
+        """What lies under `key` and kept us from storing."""
         try:
-            found = self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
+            return bytes(self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
         except ClientError as exc:
             if _status(exc) == 404:  # 409 also means another upload of the name is on its way
                 raise Unavailable(f"s3: PUT {self._bucket}/{key}: another upload of it is under way") from exc
             raise
-        if found != expected:
-            rule = "a stored picture is never overwritten"
-            raise Refused(f"s3: {self._bucket}/{key} already holds {found} bytes, not {expected}; {rule}")
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:
@@ -150,8 +150,9 @@ class S3ImageStore(ImageStore):
 
 def _spell_create_only(header: str) -> Callable[..., None]:
     def spell(request: Any, **_: Any) -> None:
-        del request.headers["If-None-Match"]
-        request.headers[header] = "true"
+        if "If-None-Match" in request.headers:
+            del request.headers["If-None-Match"]
+            request.headers[header] = "true"
 
     return spell
 

@@ -1,6 +1,7 @@
 import http.server
 import socket
 import threading
+import time
 import urllib.request
 from contextlib import contextmanager
 
@@ -77,20 +78,23 @@ def test_the_prefix_is_part_of_key_and_address(radosgw, prefix):
 
 
 @pytest.mark.service("s3")
-def test_what_is_there_is_never_overwritten(radosgw):
+def test_a_whole_object_is_never_overwritten(radosgw):
     bucket = make_bucket(radosgw, "")
-    strange = b"x" * len(PICTURE)
-    bucket.client.put_object(Bucket=bucket.name, Key=a_name(), Body=strange)
     bucket.store.put(a_name(), PICTURE, "image/png")
-    assert bucket.client.get_object(Bucket=bucket.name, Key=a_name())["Body"].read() == strange
+    before = bucket.client.head_object(Bucket=bucket.name, Key=a_name())["LastModified"]
+    time.sleep(1.1)
+    bucket.store.put(a_name(), PICTURE, "image/png")
+    assert bucket.client.head_object(Bucket=bucket.name, Key=a_name())["LastModified"] == before
 
 
 @pytest.mark.service("s3")
-def test_another_size_under_our_name_is_refused(radosgw):
+@pytest.mark.parametrize("damaged", [b"cut short", b"x" * len(PICTURE), b""])
+def test_a_damaged_object_is_stored_anew(radosgw, damaged):
     bucket = make_bucket(radosgw, "")
-    bucket.client.put_object(Bucket=bucket.name, Key=a_name(), Body=b"cut short")
-    with pytest.raises(Refused, match=rf"already holds 9 bytes, not {len(PICTURE)}; a stored picture is never"):
-        bucket.store.put(a_name(), PICTURE, "image/png")
+    bucket.client.put_object(Bucket=bucket.name, Key=a_name(), Body=damaged)
+    bucket.store.put(a_name(), PICTURE, "image/png")
+    assert bucket.store.get(a_name()) == PICTURE
+    assert bucket.client.head_object(Bucket=bucket.name, Key=a_name())["ContentType"] == "image/png"
 
 
 @pytest.mark.service("s3")

@@ -1,6 +1,7 @@
 """The command line. Everything heavy is imported inside the commands, so that --help answers at once.
 
-Standard output carries results only; progress and errors go to standard error. Exit codes: 0 done, 1 failure, 2 bad input.
+Standard output carries results only; progress and errors go to standard error.
+Exit codes: 0 done, 1 failure, 2 bad input, 130 stopped.
 """
 
 import logging
@@ -36,8 +37,15 @@ def _whole_number(given: str | int) -> int:
 
 Source = Annotated[str, typer.Argument(help="Markdown or HTML file, folder of posts, web page, or RSS/Atom feed.")]
 Style = Annotated[str | None, typer.Option("--style", help="Style guide; see `fengmian styles`.")]
-Seed = Annotated[int | None, typer.Option("--seed", parser=_whole_number, metavar="N", help="Same seed, same picture. Default: made from the post's id.")]
-Size = Annotated[str | None, typer.Option("--size", metavar="WxH", help="Pixels, e.g. 1200x630. Default: the style's first size.")]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed", parser=_whole_number, metavar="N", help="Same seed, same picture. Default: made from the post's id."
+    ),
+]
+Size = Annotated[
+    str | None, typer.Option("--size", metavar="WxH", help="Pixels, e.g. 1200x630. Default: the style's first size.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace a cover that the post already has.")]
 
 
@@ -50,8 +58,14 @@ def _root(context: typer.Context,
 
 @app.command()
 def cover(
-    context: typer.Context, source: Source, style: Style = None, seed: Seed = None, size: Size = None,
-    lang: Annotated[str, typer.Option("--lang", help="Language of the prompt: zh, en or auto (the article's).")] = "auto",
+    context: typer.Context,
+    source: Source,
+    style: Style = None,
+    seed: Seed = None,
+    size: Size = None,
+    lang: Annotated[
+        str, typer.Option("--lang", help="Language of the prompt: zh, en or auto (the article's).")
+    ] = "auto",
     out: Annotated[Path, typer.Option("--out", help="Folder that gets the pictures.")] = Path("covers"),
     write: Annotated[bool, typer.Option("--write/--no-write", help="Write cover and alt text into the post.")] = False,
     force: Force = False,
@@ -75,12 +89,24 @@ def cover(
 
 @app.command()
 def backlog(
-    source: Source, style: Style = None, size: Size = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for the pictures. Default: covers/ inside FOLDER.")] = None,
-    write: Annotated[bool | None, typer.Option("--write/--no-write", help="Write cover and alt text into the posts. Default: "
-                                                                          "yes for a folder, no for a feed, which is read only.")] = None,
+    source: Source,
+    style: Style = None,
+    size: Size = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the pictures. Default: covers/ inside FOLDER.")
+    ] = None,
+    write: Annotated[
+        bool | None,
+        typer.Option(
+            "--write/--no-write",
+            help="Write cover and alt text into the posts. Default: "
+            "yes for a folder, no for a feed, which is read only.",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which posts have no cover.")] = False,
-    limit: Annotated[int | None, typer.Option("--limit", parser=_whole_number, metavar="N", help="Cover at most this many posts.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", parser=_whole_number, metavar="N", help="Cover at most this many posts.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per post on standard output.")] = False,
 ) -> None:
     """Cover every post that has no cover yet. Stop it with Ctrl-C and start it again: nothing is done twice."""
@@ -104,9 +130,24 @@ def generate(
     prompt: Annotated[str, typer.Argument(help="What to paint, in Chinese, English or both.")],
     negative: Annotated[str, typer.Option("--negative", help="What must not be in the picture.")] = "",
     size: Annotated[str, typer.Option("--size", metavar="WxH")] = "1200x630",
-    seed: Annotated[int, typer.Option("--seed", parser=_whole_number, metavar="N", help="Seed of the first picture; the next ones count up.")] = 0,
-    steps: Annotated[int | None, typer.Option("--steps", parser=_whole_number, metavar="N", help="Denoising steps.")] = None,
-    count: Annotated[int, typer.Option("-n", parser=_whole_number, metavar="N", help="How many pictures; a contact sheet is added for more than one.")] = 1,
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed", parser=_whole_number, metavar="N", help="Seed of the first picture; the next ones count up."
+        ),
+    ] = 0,
+    steps: Annotated[
+        int | None, typer.Option("--steps", parser=_whole_number, metavar="N", help="Denoising steps.")
+    ] = None,
+    count: Annotated[
+        int,
+        typer.Option(
+            "-n",
+            parser=_whole_number,
+            metavar="N",
+            help="How many pictures; a contact sheet is added for more than one.",
+        ),
+    ] = 1,
     out: Annotated[Path, typer.Option("--out", help="Folder that gets the pictures.")] = Path("covers"),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per picture on standard output.")] = False,
 ) -> None:
@@ -155,7 +196,9 @@ def preview(out: Annotated[Path, typer.Option("--out", help="Folder that gets th
     preview_guides(out, _parse_size(size))
 
 
-def _wishes(style: str | None, seed: int | None, size: str | None, lang: str, out: str, write: bool, force: bool) -> "Wishes":
+def _wishes(
+    style: str | None, seed: int | None, size: str | None, lang: str, out: str, write: bool, force: bool
+) -> "Wishes":
     from flows.record import Wishes
 
     if lang not in ("zh", "en", "auto"):

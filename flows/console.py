@@ -34,10 +34,18 @@ COLOURS = {"covered": "green", "kept": "dim", "missing": "yellow", "failed": "re
 errors = Console(stderr=True, highlight=False)
 
 EXAMPLES: dict[Language, Brief] = {
-    "zh": Brief(sentence="云原生架构如何让小团队也能稳定地服务百万用户", language="zh", method="example",
-                subjects=(Subject(name="云原生", weight=0.6), Subject(name="弹性", weight=0.4))),
-    "en": Brief(sentence="How a cloud native architecture lets a small team serve a million users", language="en", method="example",
-                subjects=(Subject(name="cloud native", weight=0.6), Subject(name="elasticity", weight=0.4))),
+    "zh": Brief(
+        sentence="云原生架构如何让小团队也能稳定地服务百万用户",
+        language="zh",
+        method="example",
+        subjects=(Subject(name="云原生", weight=0.6), Subject(name="弹性", weight=0.4)),
+    ),
+    "en": Brief(
+        sentence="How a cloud native architecture lets a small team serve a million users",
+        language="en",
+        method="example",
+        subjects=(Subject(name="cloud native", weight=0.6), Subject(name="elasticity", weight=0.4)),
+    ),
 }
 """What `styles show` and `styles preview` illustrate."""
 
@@ -54,7 +62,9 @@ class Watcher(AbstractContextManager["Watcher"]):
         ports().progress = lambda step, total: self._bar.update(self._task, completed=step, total=total)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         ports().progress = None
         self._bar.stop()
 
@@ -81,7 +91,7 @@ def print_json(content: Any) -> None:
 
 def cover_all(source: str, posts: list[str], wishes: Wishes, *, as_json: bool,
               complain: Callable[[Exception, str], None]) -> list[Exception]:
-    """Cover these posts, printing each record; what went wrong is complained about, returned, and stops no other post."""
+    """Cover these posts, printing each record; what goes wrong is told, returned, and stops no other post."""
     failures: list[Exception] = []
     with _engine() as engine:
         for post_id in posts:
@@ -126,7 +136,9 @@ def print_record(record: CoverRecord, as_json: bool) -> None:
     source = "from cache" if record.cached else f"painted in {record.timings_s['generate']:.1f} s"
     console.print(title)
     console.print(f"  {plain(record.brief['sentence'])} ({record.brief['method']})")
-    console.print(f"  style {record.style}, seed {record.seed}, {source}" + (", written into the post" if record.written else ""))
+    console.print(
+        f"  style {record.style}, seed {record.seed}, {source}" + (", written into the post" if record.written else "")
+    )
     for file in record.files:
         console.print(f"  {plain(file.path)}")
 
@@ -172,8 +184,11 @@ def _print_outcomes(outcomes: list[Outcome]) -> None:
                   Column("cover, or why not", overflow="fold"), box=None, pad_edge=False)
     for outcome in outcomes:
         files = outcome.record.files if outcome.record else ()
-        table.add_row(Text(plain(outcome.title or outcome.post_id)), Text(outcome.result, style=COLOURS[outcome.result]),
-                      Text(plain(outcome.reason or (files[0].path if files else ""))))
+        table.add_row(
+            Text(plain(outcome.title or outcome.post_id)),
+            Text(outcome.result, style=COLOURS[outcome.result]),
+            Text(plain(outcome.reason or (files[0].path if files else ""))),
+        )
     if outcomes:
         console.print(table)
     counts = {result: sum(outcome.result == result for outcome in outcomes) for result in COLOURS}
@@ -182,7 +197,7 @@ def _print_outcomes(outcomes: list[Outcome]) -> None:
 
 def generate_pictures(prompt: str, negative: str, size: tuple[int, int], seed: int, steps: int | None, count: int,
                       out: Path, as_json: bool) -> None:
-    """Paint `count` pictures of one prompt with consecutive seeds into `out`, with a contact sheet for more than one."""
+    """Paint `count` pictures of one prompt with consecutive seeds; more than one get a contact sheet."""
     settings, checkpoint = ports().settings.generator, ports().generator.checkpoint
     pictures = []
     for number in range(count):
@@ -253,8 +268,20 @@ def preview_guides(out: Path, size: tuple[int, int]) -> None:
     pictures, captions = [], []
     for guide in all_styles(settings.brand_folder):
         prompt, hints = render(EXAMPLES["zh"], guide, "zh", settings.template_folder), guide.hints_for(checkpoint)
-        pictures.append(_paint(_request(
-            prompt=prompt.text, negative=prompt.negative, width=size[0], height=size[1], seed=1, checkpoint=checkpoint,
-            steps=hints.steps or settings.generator.steps, guidance=hints.guidance or settings.generator.guidance), guide.name))
+        pictures.append(
+            _paint(
+                _request(
+                    prompt=prompt.text,
+                    negative=prompt.negative,
+                    width=size[0],
+                    height=size[1],
+                    seed=1,
+                    checkpoint=checkpoint,
+                    steps=hints.steps or settings.generator.steps,
+                    guidance=hints.guidance or settings.generator.guidance,
+                ),
+                guide.name,
+            )
+        )
         captions.append(f"{guide.name} {guide.title.zh}")
     print(_place_sheet(out / "styles.png", pictures, captions))

@@ -1,4 +1,4 @@
-"""Every post without a cover gets one; one bad post never stops the rest; a second run goes on where the first stopped."""
+"""Every post without a cover gets one. One bad post never stops the rest; a second run goes on where one ended."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

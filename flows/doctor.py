@@ -1,5 +1,6 @@
-"""What is configured, what is reachable, what would be used, and what to do about each gap. Changes nothing that matters:
-the store keeps one small grey probe picture, always the same.
+"""What is configured, what is reachable, what would be used, and what to do about each gap.
+
+Changes nothing that matters: the store keeps one small grey probe picture, always the same.
 """
 
 from collections.abc import Callable
@@ -24,7 +25,9 @@ from prompts.render import render
 from prompts.style import list_styles, load_style
 
 State = Literal["ok", "off", "gap"]
-PROBE = CoverRequest(prompt="fengmian doctor", negative="", width=64, height=64, steps=1, guidance=1, seed=0, checkpoint="none")
+PROBE = CoverRequest(
+    prompt="fengmian doctor", negative="", width=64, height=64, steps=1, guidance=1, seed=0, checkpoint="none"
+)
 GREY = CoverImage(width=64, height=64, rgb=bytes((128,)) * (64 * 64 * 3))
 POST = Article(id="doctor", title="How a doctor looks at a site", language="en", source="doctor",
                text="A doctor looks at every part of a site. A healthy site paints covers for all of its posts.")
@@ -72,9 +75,22 @@ def print_report(report: Report, as_json: bool) -> int:
     """Print it as a table or as one line of JSON; 0 if covers can be made, else 1."""
     if as_json:
         from flows.console import print_json
-        print_json({"ready": report.is_ready, "checks": [asdict(finding) for finding in report.findings], "settings": report.settings})
+
+        print_json(
+            {
+                "ready": report.is_ready,
+                "checks": [asdict(finding) for finding in report.findings],
+                "settings": report.settings,
+            }
+        )
         return 0 if report.is_ready else 1
-    table = Table(Column("part", no_wrap=True), Column("state", no_wrap=True), Column("found", overflow="fold"), box=None, pad_edge=False)
+    table = Table(
+        Column("part", no_wrap=True),
+        Column("state", no_wrap=True),
+        Column("found", overflow="fold"),
+        box=None,
+        pad_edge=False,
+    )
     for finding in report.findings:
         found = Text(finding.found)
         if finding.remedy:
@@ -82,7 +98,11 @@ def print_report(report: Report, as_json: bool) -> int:
         table.add_row(finding.part, Text(finding.state, style=COLOURS[finding.state]), found)
     console = Console(highlight=False, markup=False)
     console.print(table)
-    console.print("\nready: `fengmian cover` works" if report.is_ready else "\nnot ready: `fengmian cover` would fail; see the arrows")
+    console.print(
+        "\nready: `fengmian cover` works"
+        if report.is_ready
+        else "\nnot ready: `fengmian cover` would fail; see the arrows"
+    )
     return 0 if report.is_ready else 1
 
 
@@ -96,7 +116,11 @@ def _look(part: str, check: Callable[[wiring.Ports], Finding | str], remedy: str
 
 def _settings() -> Finding:
     file = settings_file()
-    found = f"environment over {file}" if file.is_file() else f"environment only; neither {file.name} here nor {FILE_VARIABLE} is set"
+    found = (
+        f"environment over {file}"
+        if file.is_file()
+        else f"environment only; neither {file.name} here nor {FILE_VARIABLE} is set"
+    )
     return Finding(part="settings", state="ok", found=found)
 
 
@@ -110,7 +134,12 @@ def _templates(ports: wiring.Ports) -> str:
     if folder is not None and not folder.is_dir():
         raise Refused(f"templates: {folder} is not a folder")
     for language in ("zh", "en"):
-        render(Brief(sentence="封面", subjects=(Subject(name="封面", weight=1),), language="zh", method="doctor"), style, language, folder)
+        render(
+            Brief(sentence="封面", subjects=(Subject(name="封面", weight=1),), language="zh", method="doctor"),
+            style,
+            language,
+            folder,
+        )
     return str(folder or "ours, in Chinese and English")
 
 
@@ -136,7 +165,11 @@ def _pictures(ports: wiring.Ports) -> Finding | str:
     ports.check_publishable()
     if ports.pictures is None:
         allowed = ports.settings.safety.publish_unscreened
-        reason = f"safety.publish_unscreened allows {allowed}" if allowed else "the bundled model paints abstract shapes only"
+        reason = (
+            f"safety.publish_unscreened allows {allowed}"
+            if allowed
+            else "the bundled model paints abstract shapes only"
+        )
         return Finding(part="picture screen", state="off", found=f"nsfw: not_configured; {reason}")
     verdict = ports.pictures.check(GREY)
     if verdict.decision == "error":
@@ -175,9 +208,17 @@ CHECKS: tuple[tuple[str, Callable[[wiring.Ports], Finding | str], str], ...] = (
     ("templates", _templates, "correct the template, or unset template_folder to use ours"),
     ("summarizer", _summarizer, "set summarizer.model to a T5 folder, or summarizer.kind to extractive"),
     ("words", _words, "correct the list, or take it out of safety.word_lists"),
-    ("generator", _generator, "set generator.checkpoint to a whole checkpoint folder, or unset it to use the bundled model"),
-    ("picture screen", _pictures, "set safety.nsfw_model to a folder with an image classifier, or name the checkpoint in "
-                                  "safety.publish_unscreened"),
+    (
+        "generator",
+        _generator,
+        "set generator.checkpoint to a whole checkpoint folder, or unset it to use the bundled model",
+    ),
+    (
+        "picture screen",
+        _pictures,
+        "set safety.nsfw_model to a folder with an image classifier, or name the checkpoint in "
+        "safety.publish_unscreened",
+    ),
     ("cache", _cache, "start Redis and correct cache.redis_url, or make state_folder writable for SQLite"),
     ("store", _store, "correct the store's address, bucket and keys, or make its folder writable"),
     ("prefect", _prefect, "start it with `prefect server start`, or unset prefect_api_url to run without"),

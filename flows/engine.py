@@ -34,7 +34,7 @@ def cover_post(source: str, post_id: str, wishes: Wishes = Wishes()) -> CoverRec
 
 @flow(name="cover-backlog", flow_run_name="backlog of {source}")
 def cover_backlog(source: str, wishes: Wishes = Wishes(write=True), limit: int | None = None) -> dict[str, int]:  # noqa: B008
-    """Every post of `source` without a cover; how many had which outcome. Raises BacklogFailed, after all were tried."""
+    """Every post of `source` without a cover; how many had which outcome. Raises BacklogFailed, all others done."""
     outcomes = backlog.cover_backlog(source, wishes, limit=limit, run=as_task)
     if failed := list(backlog.list_failures(outcomes)):
         reasons = "; ".join(f"{outcome.post_id}: {outcome.reason}" for outcome in failed[:20])

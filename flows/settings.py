@@ -74,7 +74,11 @@ class CacheSettings(Section):
     kind: Literal["sqlite", "redis"] = "sqlite"
     redis_url: SecretStr = Field(default=SecretStr(""), description="for kind redis: redis://host:6379/0 or unix:///path")
     prefix: str = "fengmian:"
-    hold_s: float = Field(default=120, gt=0, description="how long one process may hold the right to paint a cover; longer than that takes")
+    hold_s: float = Field(
+        default=120,
+        gt=0,
+        description="how long one process may hold the right to paint a cover; longer than that takes",
+    )
     timeout_s: float = Field(default=5, gt=0)
 
     @model_validator(mode="after")
@@ -96,7 +100,9 @@ class StoreSettings(Section):
     region: str = "us-east-1"
     access_key: SecretStr = SecretStr("")
     secret_key: SecretStr = SecretStr("")
-    addressing: Literal["auto", "path", "virtual"] = Field(default="auto", description="path for RadosGW and MinIO, virtual for Aliyun OSS")
+    addressing: Literal["auto", "path", "virtual"] = Field(
+        default="auto", description="path for RadosGW and MinIO, virtual for Aliyun OSS"
+    )
     create_only: Literal["If-None-Match", "x-oss-forbid-overwrite", "x-cos-forbid-overwrite"] = "If-None-Match"
     timeout_s: float = Field(default=10, gt=0)
 
@@ -114,12 +120,16 @@ class SafetySettings(Section):
     """What must not be published."""
 
     word_lists: tuple[Path, ...] = Field(default=(), description="more word lists (CSV), beside our own")
-    on_review: Literal["hold", "publish"] = Field(default="hold", description="what happens to a cover that a screen wants a person to see")
+    on_review: Literal["hold", "publish"] = Field(
+        default="hold", description="what happens to a cover that a screen wants a person to see"
+    )
     nsfw_model: str = Field(default="", description="folder or id of an image classifier")
     nsfw_review_at: float = Field(default=0.5, ge=0, le=1)
     nsfw_block_at: float = Field(default=0.85, ge=0, le=1)
     local_files_only: bool = True
-    publish_unscreened: str = Field(default="", description="name of the checkpoint folder that may publish without a picture screen")
+    publish_unscreened: str = Field(
+        default="", description="name of the checkpoint folder that may publish without a picture screen"
+    )
 
 
 class FetchSettings(Section):
@@ -128,18 +138,27 @@ class FetchSettings(Section):
     deadline_s: float = Field(default=30, gt=0)
     max_bytes: int = Field(default=10_000_000, gt=0)
     ports: tuple[int, ...] = (80, 443)
-    allow_networks: tuple[str, ...] = Field(default=(), description="private networks that may be fetched from, such as 127.0.0.0/8")
+    allow_networks: tuple[str, ...] = Field(
+        default=(), description="private networks that may be fetched from, such as 127.0.0.0/8"
+    )
 
 
 class Settings(BaseSettings):
     """Everything a site can set."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True, extra="forbid", frozen=True
+    )
 
     @classmethod
-    def settings_customise_sources(cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
-                                   env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,
-                                   file_secret_settings: PydanticBaseSettingsSource) -> tuple[PydanticBaseSettingsSource, ...]:
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
         """What wins: code, environment, then the YAML file."""
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
 
@@ -196,13 +215,19 @@ def _explain(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return _unknown(name)
     value = error.get("input")
-    told = f" {value!r}" if isinstance(value, str | int | float) and "@" not in str(value) and not _is_secret(name) else ""
+    told = (
+        f" {value!r}" if isinstance(value, str | int | float) and "@" not in str(value) and not _is_secret(name) else ""
+    )
     return f"setting {name or 'file'}{told}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _is_secret(name: str) -> bool:
     section, _, leaf = name.partition(".")
-    fields = getattr(Settings.model_fields[section].annotation, "model_fields", {}) if section in Settings.model_fields else {}
+    fields = (
+        getattr(Settings.model_fields[section].annotation, "model_fields", {})
+        if section in Settings.model_fields
+        else {}
+    )
     return leaf not in fields or fields[leaf].annotation is SecretStr
 
 

@@ -78,8 +78,15 @@ def make_request(prompt: Prompt, style: StyleGuide, article: Article, wishes: Wi
     seed = derive_seed(article.id) if wishes.seed is None else wishes.seed
     try:
         return CoverRequest(
-            prompt=prompt.text, negative=prompt.negative, width=width, height=height, steps=hints.steps or settings.steps,
-            guidance=hints.guidance or settings.guidance, seed=seed, checkpoint=checkpoint)
+            prompt=prompt.text,
+            negative=prompt.negative,
+            width=width,
+            height=height,
+            steps=hints.steps or settings.steps,
+            guidance=hints.guidance or settings.guidance,
+            seed=seed,
+            checkpoint=checkpoint,
+        )
     except ValueError as exc:
         raise BadInput(str(exc)) from None
 
@@ -106,7 +113,9 @@ def paint_once(request: CoverRequest) -> Painted:
                 found = find_whole(request.fingerprint, watch)
                 return Painted(cover=found or _paint(request, watch), cached=found is not None, seconds=watch.seconds)
         if not is_told:
-            log.warning("cover %s: another process is painting it; waiting at most %.0f s", request.fingerprint[:12], hold_s)
+            log.warning(
+                "cover %s: another process is painting it; waiting at most %.0f s", request.fingerprint[:12], hold_s
+            )
             is_told = True
         time.sleep(WAIT_S)
     raise Unavailable(f"cache: another process has held {request.fingerprint[:12]} for {2 * hold_s:.0f} s")
@@ -121,12 +130,16 @@ def find_whole(fingerprint: str, watch: Stopwatch) -> CachedCover | None:
     ports = wiring.ports()
     with watch.timing("store"):
         found = ports.cache.find(fingerprint)
-        if found is None or (ports.pictures is not None and any(v.decision == "not_configured" for v in found.verdicts)):
+        if found is None or (
+            ports.pictures is not None and any(v.decision == "not_configured" for v in found.verdicts)
+        ):
             return None
         for file in found.files:
             data = ports.store.get(file.name)
             if data is None or hashlib.sha256(data).hexdigest() != file.sha256:
-                log.warning("cover %s: stored file %s is gone or damaged; painting it again", fingerprint[:12], file.name)
+                log.warning(
+                    "cover %s: stored file %s is gone or damaged; painting it again", fingerprint[:12], file.name
+                )
                 ports.cache.forget(fingerprint)
                 return None
     _accept(found.verdicts, "picture")
@@ -183,7 +196,7 @@ def deliver(cover: CachedCover, article: Article, wishes: Wishes) -> tuple[Store
 
 
 def place_file(target: Path, data: bytes) -> None:
-    """Write a file whole or not at all, with its folder. Raises BadInput for a place that takes no files, Unavailable."""
+    """Write a file whole or not at all, with its folder. Raises BadInput for an impossible place, Unavailable."""
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -211,7 +224,7 @@ def write_into_post(source: str, article: Article, reference: str, alt_text: str
 
 
 def refer_to(cover: CachedCover, files: tuple[StoredFile, ...], article: Article) -> str:
-    """How the post names its cover: the public address where there is one, else the delivered file's path from the post."""
+    """How the post names its cover: by public address where there is one, else by the path from the post."""
     if wiring.ports().settings.store.base_url:
         return cover.files[0].path
     return Path(os.path.relpath(Path(files[0].path).resolve(), Path(article.source).resolve().parent)).as_posix()
@@ -232,7 +245,9 @@ def _accept(verdicts: tuple[Verdict, ...], what: str) -> None:
     hold = wiring.ports().settings.safety.on_review == "hold"
     for verdict in verdicts:
         if verdict.decision in ("block", "error") or (verdict.decision == "review" and hold):
-            found = ", ".join(f"{finding.category}: {finding.text}" for finding in verdict.findings[:3]) or verdict.detail
+            found = (
+                ", ".join(f"{finding.category}: {finding.text}" for finding in verdict.findings[:3]) or verdict.detail
+            )
             raise CoverRejected(f"{what}: {verdict.check} says {verdict.decision}" + (f" ({found})" if found else ""))
         if verdict.decision == "review":
             log.warning("%s: %s asks for review; published because safety.on_review is publish", what, verdict.check)

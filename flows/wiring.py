@@ -1,4 +1,4 @@
-"""Builds every adapter from Settings on first use. The one seam that tests replace; the only file that reaches torch."""
+"""Builds every adapter from Settings on first use. The one seam that tests replace; only this file reaches torch."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -55,7 +55,7 @@ def _building(section: str) -> Iterator[None]:
 class Ports:
     """Every adapter of one site.
 
-    progress(step, steps) is told about painting, and tell(outcome) about each post of a backlog, where somebody watches.
+    Where somebody watches, progress(step, steps) hears about painting and tell(outcome) about each post of a backlog.
     """
 
     settings: Settings
@@ -68,11 +68,17 @@ class Ports:
         """The one way to fetch from the web."""
         fetch = self.settings.fetch
         with _building("fetch"):
-            return GuardedClient(FetchLimits(deadline_s=fetch.deadline_s, max_bytes=fetch.max_bytes, ports=frozenset(fetch.ports),
-                                             networks=fetch.allow_networks))
+            return GuardedClient(
+                FetchLimits(
+                    deadline_s=fetch.deadline_s,
+                    max_bytes=fetch.max_bytes,
+                    ports=frozenset(fetch.ports),
+                    networks=fetch.allow_networks,
+                )
+            )
 
     def open_source(self, source: str) -> PostSource:
-        """The posts behind a file, folder, page or feed, opened once. Raises NotFound, Refused, Unavailable, BadInput."""
+        """The posts behind a file, folder, page or feed; opened once. Raises IntegrationError, BadInput."""
         if source not in self._opened:
             self._opened[source] = self._open(source)
         return self._opened[source]
@@ -98,8 +104,15 @@ class Ports:
         if chosen.kind == "t5":
             self._hush_loading()
             from integrations.summarizer.t5 import T5Settings, T5Summarizer
-            return T5Summarizer(T5Settings(model=chosen.model, asking=chosen.asking, question=chosen.question,
-                                           local_files_only=chosen.local_files_only, safetensors_only=chosen.safetensors_only))
+            return T5Summarizer(
+                T5Settings(
+                    model=chosen.model,
+                    asking=chosen.asking,
+                    question=chosen.question,
+                    local_files_only=chosen.local_files_only,
+                    safetensors_only=chosen.safetensors_only,
+                )
+            )
         from integrations.summarizer.extractive import ExtractiveSummarizer
         return ExtractiveSummarizer()
 
@@ -135,7 +148,9 @@ class Ports:
         if chosen.kind == "redis":
             from integrations.cache.redis import RedisCoverCache, make_client
             with _building("cache"):
-                return RedisCoverCache(make_client(chosen.redis_url.get_secret_value(), chosen.timeout_s), chosen.prefix)
+                return RedisCoverCache(
+                    make_client(chosen.redis_url.get_secret_value(), chosen.timeout_s), chosen.prefix
+                )
         from integrations.cache.sqlite import SqliteCoverCache
         return SqliteCoverCache(self.settings.state_folder / "covers.sqlite")
 
@@ -145,9 +160,16 @@ class Ports:
         chosen = self.settings.store
         if chosen.kind == "s3":
             from integrations.storage.s3 import S3Account, S3ImageStore, make_client
-            account = S3Account(endpoint_url=chosen.endpoint_url, region=chosen.region, key=chosen.access_key.get_secret_value(),
-                                secret=chosen.secret_key.get_secret_value(), timeout_s=chosen.timeout_s,
-                                addressing=chosen.addressing, create_only=chosen.create_only)
+
+            account = S3Account(
+                endpoint_url=chosen.endpoint_url,
+                region=chosen.region,
+                key=chosen.access_key.get_secret_value(),
+                secret=chosen.secret_key.get_secret_value(),
+                timeout_s=chosen.timeout_s,
+                addressing=chosen.addressing,
+                create_only=chosen.create_only,
+            )
             with _building("store"):
                 return S3ImageStore(make_client(account), chosen.bucket, chosen.base_url, chosen.prefix)
         from integrations.storage.folder import FolderImageStore
@@ -155,8 +177,10 @@ class Ports:
             return FolderImageStore(chosen.folder or self.settings.state_folder / "covers", chosen.base_url or None)
 
     def check_publishable(self) -> None:
-        """Raise CoverRejected where these weights may not publish: only the bundled model, which paints abstract shapes,
-        does without a picture screen, unless the site allows another checkpoint by name.
+        """Raise CoverRejected where these weights may not publish.
+
+        Only the bundled model, which paints abstract shapes, does without a picture screen, unless the site allows
+        another checkpoint by name.
         """
         checkpoint, safety = self.settings.generator.checkpoint, self.settings.safety
         if checkpoint is None or safety.nsfw_model:

@@ -16,6 +16,8 @@ from tests.flows.checkpoint import write_checkpoint
 from tests.flows.counting import CountingPainter
 
 REPOSITORY = Path(__file__).parents[2]
+QUIET = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
+os.environ.setdefault(QUIET, "CRITICAL")  # read once, as Prefect is imported, by whichever test does that first
 
 CHINESE = """---
 title: 云原生架构的设计思路 # 标题
@@ -155,7 +157,7 @@ def hear_ctrl_c() -> None:
 
 @pytest.fixture
 def site(tmp_path, monkeypatch, tiny_checkpoint, painter, capfd):
-    for name in [name for name in os.environ if name.startswith(("FENGMIAN_", "PREFECT_"))]:
+    for name in [name for name in os.environ if name.startswith(("FENGMIAN_", "PREFECT_")) and name != QUIET]:
         monkeypatch.delenv(name)
     environment = dict(os.environ) | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     site = Site(tmp_path, environment, CountingPainter(painter), capfd)

@@ -1,7 +1,7 @@
 """A painter that counts what it paints, and a command line whose painter leaves a tally that other processes can read.
 
-python -m tests.flows.counting WORDS...: as `fengmian WORDS`. TALLY names a file that gets "begun SEED" and "done SEED" for
-every picture; SLOWLY, in seconds, is how long each takes at least.
+python -m tests.flows.counting WORDS...: as `fengmian WORDS`. TALLY names a file that gets "begun SEED" and
+"done SEED" for every picture; SLOWLY, in seconds, is how long each takes at least.
 """
 
 import os

@@ -105,7 +105,11 @@ def test_one_bad_post_never_stops_the_rest_and_the_exit_code_tells(site):
 def test_json_is_one_object_per_post_and_nothing_else(site):
     fill(site)
     records = site.run("backlog", "posts", "--json").records
-    assert [(record["id"], record["result"]) for record in records] == [("a.md", "covered"), ("b.md", "covered"), ("c.md", "kept")]
+    assert [(record["id"], record["result"]) for record in records] == [
+        ("a.md", "covered"),
+        ("b.md", "covered"),
+        ("c.md", "kept"),
+    ]
     assert records[0]["files"]
     assert records[0]["fingerprint"]
 
@@ -113,7 +117,10 @@ def test_json_is_one_object_per_post_and_nothing_else(site):
 def test_titles_in_chinese_and_english_stand_in_one_table(site):
     fill(site)
     lines = site.run("backlog", "posts").out.splitlines()
-    width = {line.index("covered") + sum("\u2e80" <= letter for letter in line[:line.index("covered")]) for line in lines[1:3]}
+    width = {
+        line.index("covered") + sum(letter >= "\u2e80" for letter in line[: line.index("covered")])
+        for line in lines[1:3]
+    }
     assert len(width) == 1
 
 

@@ -44,28 +44,34 @@ def test_json_is_all_that_a_process_prints(site):
     assert answer.record["id"] == "a.md"
 
 
-@pytest.mark.parametrize(("words", "line"), [
-    (["posts/none.md"], "posts: 'posts/none.md' is neither a file nor a folder"),
-    ([""], "source: it is empty; give a file, a folder or a web address"),
-    (["empty"], "source: 'empty' holds no posts"),
-    (["ftp://127.0.0.1/x"], "'ftp://127.0.0.1/x' has the scheme 'ftp'; only http and https are allowed"),
-    (["http://10.0.0.1/x"], "10.0.0.1"),
-    (["posts", "--size", "1200"], "size: '1200' is not WxH in pixels, such as 1200x630"),
-    (["posts", "--size", "1200x"], "size: '1200x' is not WxH in pixels, such as 1200x630"),
-    (["posts", "--size", "-5x630"], "size: '-5x630' is not WxH in pixels, such as 1200x630"),
-    (["posts", "--size", "１２００x630"], "size: '１２００x630' is not WxH in pixels, such as 1200x630"),
-    (["posts", "--size", "63x630"], "size: '63x630' has a side of 63 px; each must be from 64 to 4096"),
-    (["posts", "--size", f"{MANY}x630"], f"size: '{MANY}x630' has a side of 999999999 px; each must be from 64 to 4096"),
-    (["posts", "--seed", "x"], "'x' is not a whole number"),
-    (["posts", "--seed", "1.5"], "'1.5' is not a whole number"),
-    (["posts", "--seed", "-1"], "seed: -1 is not from 0 to 2**63-1"),
-    (["posts", "--seed", "9223372036854775808"], "seed: 9223372036854775808 is not from 0 to 2**63-1"),
-    (["posts", "--lang", "fr"], "lang: 'fr' is not zh, en or auto"),
-    (["posts", "--style", "modern-minimel"], "style 'modern-minimel' is not known; did you mean 'modern-minimal'?"),
-    (["posts", "--out", "posts/a.md"], "out: 'posts/a.md' cannot take files: File exists"),
-    (["posts", "--colour", "red"], "No such option: --colour"),
-    ([], "Missing argument"),
-])
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["posts/none.md"], "posts: 'posts/none.md' is neither a file nor a folder"),
+        ([""], "source: it is empty; give a file, a folder or a web address"),
+        (["empty"], "source: 'empty' holds no posts"),
+        (["ftp://127.0.0.1/x"], "'ftp://127.0.0.1/x' has the scheme 'ftp'; only http and https are allowed"),
+        (["http://10.0.0.1/x"], "10.0.0.1"),
+        (["posts", "--size", "1200"], "size: '1200' is not WxH in pixels, such as 1200x630"),
+        (["posts", "--size", "1200x"], "size: '1200x' is not WxH in pixels, such as 1200x630"),
+        (["posts", "--size", "-5x630"], "size: '-5x630' is not WxH in pixels, such as 1200x630"),
+        (["posts", "--size", "１２００x630"], "size: '１２００x630' is not WxH in pixels, such as 1200x630"),
+        (["posts", "--size", "63x630"], "size: '63x630' has a side of 63 px; each must be from 64 to 4096"),
+        (
+            ["posts", "--size", f"{MANY}x630"],
+            f"size: '{MANY}x630' has a side of 999999999 px; each must be from 64 to 4096",
+        ),
+        (["posts", "--seed", "x"], "'x' is not a whole number"),
+        (["posts", "--seed", "1.5"], "'1.5' is not a whole number"),
+        (["posts", "--seed", "-1"], "seed: -1 is not from 0 to 2**63-1"),
+        (["posts", "--seed", "9223372036854775808"], "seed: 9223372036854775808 is not from 0 to 2**63-1"),
+        (["posts", "--lang", "fr"], "lang: 'fr' is not zh, en or auto"),
+        (["posts", "--style", "modern-minimel"], "style 'modern-minimel' is not known; did you mean 'modern-minimal'?"),
+        (["posts", "--out", "posts/a.md"], "out: 'posts/a.md' cannot take files: File exists"),
+        (["posts", "--colour", "red"], "No such option: --colour"),
+        ([], "Missing argument"),
+    ],
+)
 def test_bad_input_gets_one_line_and_exit_code_two(site, words, line):
     (site.folder / "empty").mkdir()
     post = site.post("a.md")
@@ -117,13 +123,34 @@ def test_missing_weights_are_a_failure_in_one_line(site, monkeypatch):
     site.settle(monkeypatch, GENERATOR__CHECKPOINT=str(site.folder / "gone"))
     answer = site.finish(site.start("cover", "posts/a.md"))
     assert (answer.code, answer.out) == (1, "")
-    assert answer.err == f"fengmian: {site.folder / 'gone' / 'model_index.json'}: no such file; a checkpoint folder has one\n"
+    assert (
+        answer.err
+        == f"fengmian: {site.folder / 'gone' / 'model_index.json'}: no such file; a checkpoint folder has one\n"
+    )
 
 
 def test_generate_paints_one_picture_a_seed_and_a_contact_sheet(site):
-    answer = site.run("generate", "一片叶子", "--negative", "文字", "--size", "128x64", "--seed", "5", "--steps", "1", "-n", "3", "--json")
+    answer = site.run(
+        "generate",
+        "一片叶子",
+        "--negative",
+        "文字",
+        "--size",
+        "128x64",
+        "--seed",
+        "5",
+        "--steps",
+        "1",
+        "-n",
+        "3",
+        "--json",
+    )
     assert answer.code == 0
-    assert [(record["seed"], record["width"], record["height"]) for record in answer.records] == [(5, 128, 64), (6, 128, 64), (7, 128, 64)]
+    assert [(record["seed"], record["width"], record["height"]) for record in answer.records] == [
+        (5, 128, 64),
+        (6, 128, 64),
+        (7, 128, 64),
+    ]
     assert len({record["sha256"] for record in answer.records}) == 3
     sheet = answer.err.strip()
     with Image.open(site.folder / sheet) as picture:

@@ -82,7 +82,10 @@ def test_writing_keeps_every_other_byte_of_a_yaml_post(site):
     assert record["written"] is True
     lines = post.read_bytes().split(b"\r\n")
     added = [line for line in lines if line.startswith((b"cover:", b"cover_alt:"))]
-    assert added == [f'cover: "../{record["files"][0]["path"]}"'.encode(), f'cover_alt: "{record["alt_text"]}"'.encode()]
+    assert added == [
+        f'cover: "../{record["files"][0]["path"]}"'.encode(),
+        f'cover_alt: "{record["alt_text"]}"'.encode(),
+    ]
     assert b"\r\n".join(line for line in lines if line not in added) == CHINESE.replace("\n", "\r\n").encode()
     assert (post.parent / f"../{record['files'][0]['path']}").is_file()
 

@@ -16,11 +16,24 @@ PREFECT = str(Path(sys.executable).with_name("prefect"))
 @pytest.fixture
 def prefect(site, prefect_server):
     """Runs the prefect command line against the server, in the environment that a worker of this site has."""
-    environment = {**site.environment, "PREFECT_HOME": str(prefect_server.home), "PREFECT_API_URL": prefect_server.api_url,
-                   "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "COVER_SITE": str(site.folder)}
+    environment = {
+        **site.environment,
+        "PREFECT_HOME": str(prefect_server.home),
+        "PREFECT_API_URL": prefect_server.api_url,
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "COVER_SITE": str(site.folder),
+    }
 
     def run(*words: str) -> str:
-        done = subprocess.run([PREFECT, "--no-prompt", *words], cwd=site.folder, env=environment, capture_output=True, text=True, timeout=180)
+        done = subprocess.run(
+            [PREFECT, "--no-prompt", *words],
+            cwd=site.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=180,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -50,7 +63,9 @@ def test_the_nightly_deployment_covers_the_site(site, prefect, deployed, prefect
     assert "../covers/a-" in post.read_text()
     assert bad.read_text() == BLOCKED
     assert len(site.covers) == 2
-    ended = [run["state"] for run in find_runs(prefect_server, "nightly") if run["state_type"] in ("COMPLETED", "FAILED")]
+    ended = [
+        run["state"] for run in find_runs(prefect_server, "nightly") if run["state_type"] in ("COMPLETED", "FAILED")
+    ]
     assert [state["name"] for state in ended] == ["Failed"]
     assert "1 of 2 posts got no cover: posts/b.md: words.body says block" in ended[0]["message"]
 
@@ -58,7 +73,11 @@ def test_the_nightly_deployment_covers_the_site(site, prefect, deployed, prefect
 def test_the_nightly_deployment_is_due_every_night(deployed, prefect_server):
     answer = httpx.get(f"{prefect_server.api_url}/deployments/name/cover-backlog/nightly", timeout=30, trust_env=False)
     (schedule,) = answer.raise_for_status().json()["schedules"]
-    assert (schedule["active"], schedule["schedule"]["cron"], schedule["schedule"]["timezone"]) == (True, "30 3 * * *", "Asia/Shanghai")
+    assert (schedule["active"], schedule["schedule"]["cron"], schedule["schedule"]["timezone"]) == (
+        True,
+        "30 3 * * *",
+        "Asia/Shanghai",
+    )
 
 
 def test_the_on_demand_deployment_covers_one_post(site, prefect, deployed):

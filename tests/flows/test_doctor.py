@@ -4,7 +4,18 @@ import pytest
 
 from tests.integrations.safety.test_nsfw import save_vit
 
-PARTS = ["settings", "style", "templates", "summarizer", "words", "generator", "picture screen", "cache", "store", "prefect"]
+PARTS = [
+    "settings",
+    "style",
+    "templates",
+    "summarizer",
+    "words",
+    "generator",
+    "picture screen",
+    "cache",
+    "store",
+    "prefect",
+]
 
 
 def examine(site):

@@ -18,9 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.service("prefect")]
 @pytest.fixture
 def served(site, monkeypatch, prefect_server):
     """A site whose stories run on the server, without long pauses between tries."""
-    for name, value in {"HOME": str(prefect_server.home), "LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}.items():
-        monkeypatch.setenv(f"PREFECT_{name}", value)
-        site.environment[f"PREFECT_{name}"] = value
+    monkeypatch.setenv("PREFECT_HOME", str(prefect_server.home))
     site.settle(monkeypatch, PREFECT_API_URL=prefect_server.api_url)
     from flows import engine
 
@@ -43,7 +41,13 @@ class Source(PostSource):
         self.reads += 1
         if self.failures:
             raise self.failures.pop(0)
-        return Article(id=post_id, title="How caching works", text="Caching keeps a small site fast.", language="en", source=post_id)
+        return Article(
+            id=post_id,
+            title="How caching works",
+            text="Caching keeps a small site fast.",
+            language="en",
+            source=post_id,
+        )
 
     def write_cover(self, post_id, cover, alt_text, *, force=False):
         raise Refused("read only")
@@ -68,7 +72,9 @@ def cover(desk, source, api_url):
 
 
 def runs(api_url, kind="flow_runs", **filters):
-    answer = httpx.post(f"{api_url}/{kind}/filter", json={"sort": "EXPECTED_START_TIME_DESC", **filters}, timeout=30, trust_env=False)
+    answer = httpx.post(
+        f"{api_url}/{kind}/filter", json={"sort": "EXPECTED_START_TIME_DESC", **filters}, timeout=30, trust_env=False
+    )
     return answer.raise_for_status().json()
 
 
@@ -131,7 +137,9 @@ def test_without_a_server_no_engine_is_loaded(site):
     site.post("a.md")
     code = ("import sys, flows.cli\nassert flows.cli.run(['cover', 'posts/a.md']) == 0\n"
             "assert flows.cli.run(['backlog', 'posts']) == 0\nassert 'prefect' not in sys.modules\nprint('plain')")
-    done = subprocess.run([sys.executable, "-c", code], cwd=site.folder, env=site.environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=site.folder, env=site.environment, capture_output=True, text=True, timeout=120
+    )
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "plain"), done.stderr
 
 

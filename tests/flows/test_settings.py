@@ -111,11 +111,17 @@ def test_a_misspelt_secret_is_not_repeated(folder, monkeypatch, variable):
     assert SECRET not in refusal(folder)
 
 
-@pytest.mark.parametrize(("changes", "line"), [
-    ({"CACHE__KIND": "redis", "CACHE__REDIS_URL": "http://127.0.0.1/"}, "settings, section cache: "),
-    ({"STORE__BASE_URL": "covers"}, "settings, section store: storage: base_url is 'covers'"),
-    ({"SAFETY__NSFW_MODEL": "x", "SAFETY__NSFW_REVIEW_AT": "0.9", "SAFETY__NSFW_BLOCK_AT": "0.5"}, "settings, section safety: "),
-])
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"CACHE__KIND": "redis", "CACHE__REDIS_URL": "http://127.0.0.1/"}, "settings, section cache: "),
+        ({"STORE__BASE_URL": "covers"}, "settings, section store: storage: base_url is 'covers'"),
+        (
+            {"SAFETY__NSFW_MODEL": "x", "SAFETY__NSFW_REVIEW_AT": "0.9", "SAFETY__NSFW_BLOCK_AT": "0.5"},
+            "settings, section safety: ",
+        ),
+    ],
+)
 def test_a_value_that_an_adapter_refuses_names_its_section(site, monkeypatch, changes, line):
     site.post("a.md")
     site.settle(monkeypatch, **changes)

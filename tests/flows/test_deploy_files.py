@@ -1,0 +1,37 @@
+"""What deploy/ shows is what the code knows."""
+
+import re
+import subprocess
+
+import yaml
+
+from flows import engine
+from flows.settings import load_settings
+from tests.flows.conftest import REPOSITORY
+
+DEPLOY = REPOSITORY / "deploy"
+
+
+def test_every_example_setting_is_known_and_valid_in_a_shell(site, monkeypatch, tmp_path):
+    text = re.sub(r"(?m)^#FENGMIAN_", "FENGMIAN_", (DEPLOY / "settings.example.env").read_text(encoding="utf-8"))
+    (tmp_path / "all.env").write_text(text, encoding="utf-8")
+    words = ["bash", "-c", "set -ae; . ./all.env; env -0"]
+    shell = subprocess.run(words, cwd=tmp_path, capture_output=True, timeout=20, check=True)
+    pairs = shell.stdout.decode().split("\0")
+    variables = dict(pair.split("=", 1) for pair in pairs if pair.startswith("FENGMIAN_"))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings(tmp_path)
+    assert (settings.store.kind, settings.cache.kind, settings.summarizer.kind) == ("s3", "redis", "t5")
+    assert settings.fetch.ports == (80, 443)
+    assert len(variables) == text.count("\nFENGMIAN_")
+
+
+def test_every_deployment_names_a_flow_and_parameters_that_it_takes():
+    content = yaml.safe_load((DEPLOY / "prefect.yaml").read_text(encoding="utf-8"))
+    for deployment in content["deployments"]:
+        flow = getattr(engine, deployment["entrypoint"].removeprefix("flows.engine."))
+        given = dict(deployment["parameters"])
+        if flow is engine.cover_post:
+            given["post_id"] = "a.md"
+        assert flow.validate_parameters(given)["wishes"].write is True

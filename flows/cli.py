@@ -10,7 +10,7 @@ import sys
 import traceback
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, overload
 
 import typer
 
@@ -25,7 +25,6 @@ app = typer.Typer(name="fengmian", no_args_is_help=True, add_completion=False, p
                   rich_markup_mode=None, help="封面 Fengmian: every post gets a cover, made on your own machine.")
 styles_app = typer.Typer(no_args_is_help=False, rich_markup_mode=None, help="List, show and preview style guides.")
 app.add_typer(styles_app, name="styles")
-
 
 
 def _whole_number(given: str | int) -> int:
@@ -73,12 +72,14 @@ def cover(
 ) -> None:
     """Paint the cover of one post, or of every post of a folder or feed."""
     from flows.console import cover_all
+    from flows.record import Wishes
     from flows.wiring import ports
 
-    wishes = _wishes(style, seed, size, lang, str(out), write, force)
+    wishes = Wishes(style=style, seed=seed, size=_parse_size(size), language=lang,  # type: ignore[arg-type]
+                    out=str(out), write=write, force=force)
+    _check(wishes)
     if write and "://" in source:
         _bad(f"source: {source!r} is on the web and read only; --write needs a file or folder")
-    _check_style(style)
     posts = list(ports().open_source(source).list_posts())
     if not posts:
         _bad(f"source: {source!r} holds no posts")
@@ -111,7 +112,7 @@ def backlog(
 ) -> None:
     """Cover every post that has no cover yet. Stop it with Ctrl-C and start it again: nothing is done twice."""
     from flows.console import run_backlog
-    from flows.wiring import ports
+    from flows.record import Wishes
 
     if limit is not None and limit < 1:
         _bad(f"limit: {limit} is not at least 1")
@@ -119,9 +120,9 @@ def backlog(
     folder = out or (place / "covers" if place.is_dir() else Path("covers"))
     if write and "://" in source:
         _bad(f"source: {source!r} is on the web and read only; --write needs a file or folder")
-    wishes = _wishes(style, None, size, "auto", str(folder), "://" not in source if write is None else write, False)
-    _check_style(style)
-    ports().open_source(source).list_posts()
+    is_written = "://" not in source if write is None else write
+    wishes = Wishes(style=style, size=_parse_size(size), out=str(folder), write=is_written)
+    _check(wishes)
     raise typer.Exit(run_backlog(source, wishes, limit=limit, dry_run=dry_run, as_json=as_json))
 
 
@@ -152,11 +153,12 @@ def generate(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per picture on standard output.")] = False,
 ) -> None:
     """The generator alone: a prompt in, pictures out."""
-    from flows.console import generate_pictures
+    from flows.console import generate_pictures, make_request
 
     if not 1 <= count <= MAX_COUNT:
         _bad(f"-n: {count} is not from 1 to {MAX_COUNT}")
-    generate_pictures(prompt, negative, _parse_size(size), seed, steps, count, out, as_json)
+    first = make_request(prompt, negative, _parse_size(size), seed, steps)
+    generate_pictures(first, count, out, as_json)
 
 
 @app.command()
@@ -196,29 +198,27 @@ def preview(out: Annotated[Path, typer.Option("--out", help="Folder that gets th
     preview_guides(out, _parse_size(size))
 
 
-def _wishes(
-    style: str | None, seed: int | None, size: str | None, lang: str, out: str, write: bool, force: bool
-) -> "Wishes":
-    from flows.record import Wishes
-
-    if lang not in ("zh", "en", "auto"):
-        _bad(f"lang: {lang!r} is not zh, en or auto")
-    if seed is not None and not 0 <= seed < 2**63:
-        _bad(f"seed: {seed} is not from 0 to 2**63-1")
-    return Wishes(style=style, seed=seed, size=_parse_size(size) if size else None, language=lang,  # type: ignore[arg-type]
-                  out=out, write=write, force=force)
-
-
-def _check_style(style: str | None) -> None:
-    """Say at once that a style is unknown, before any post is read."""
+def _check(wishes: "Wishes") -> None:
+    """Say at once, before any post is read, what cannot be wished for."""
     from flows.wiring import ports
     from prompts.style import load_style
 
-    load_style(style or ports().settings.style, ports().settings.brand_folder)
+    if wishes.language not in ("zh", "en", "auto"):
+        _bad(f"lang: {wishes.language!r} is not zh, en or auto")
+    if wishes.seed is not None and not 0 <= wishes.seed < 2**63:
+        _bad(f"seed: {wishes.seed} is not from 0 to 2**63-1")
+    load_style(wishes.style or ports().settings.style, ports().settings.brand_folder)
 
 
-def _parse_size(text: str) -> tuple[int, int]:
+@overload
+def _parse_size(text: str) -> tuple[int, int]: ...
+@overload
+def _parse_size(text: None) -> None: ...
+def _parse_size(text: str | None) -> tuple[int, int] | None:
     from generator.request import MAX_SIDE_PX, MIN_SIDE_PX
+
+    if text is None:
+        return None
 
     width, cross, height = text.lower().replace("×", "x").partition("x")
     if not (cross and width.isascii() and height.isascii() and width.isdigit() and height.isdigit()):

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -195,27 +196,33 @@ def _print_outcomes(outcomes: list[Outcome]) -> None:
     console.print(", ".join(f"{count} {result}" for result, count in counts.items() if count) or "no posts")
 
 
-def generate_pictures(prompt: str, negative: str, size: tuple[int, int], seed: int, steps: int | None, count: int,
-                      out: Path, as_json: bool) -> None:
-    """Paint `count` pictures of one prompt with consecutive seeds; more than one get a contact sheet."""
-    settings, checkpoint = ports().settings.generator, ports().generator.checkpoint
+def make_request(prompt: str, negative: str, size: tuple[int, int], seed: int, steps: int | None) -> CoverRequest:
+    """What `fengmian generate` asks for, over the settings. Raises BadInput, GeneratorError."""
+    settings = ports().settings.generator
+    return _request(prompt=prompt, negative=negative, width=size[0], height=size[1], seed=seed,
+                    steps=settings.steps if steps is None else steps, guidance=settings.guidance,
+                    checkpoint=ports().generator.checkpoint)
+
+
+def generate_pictures(first: CoverRequest, count: int, out: Path, as_json: bool) -> None:
+    """Paint `first` and its likes with the seeds after it, `count` in all; more than one get a contact sheet."""
+    requests = [_request(**(asdict(first) | {"seed": first.seed + number})) for number in range(count)]
     pictures = []
-    for number in range(count):
-        request = _request(prompt=prompt, negative=negative, width=size[0], height=size[1], guidance=settings.guidance,
-                           steps=settings.steps if steps is None else steps, seed=seed + number, checkpoint=checkpoint)
+    for number, request in enumerate(requests):
         picture = _paint(request, f"{number + 1}/{count}")
         pictures.append(picture)
         data = encode(picture, "png")
-        path = out / f"{request.fingerprint[:12]}-{request.seed}-{size[0]}x{size[1]}.png"
+        path = out / f"{request.fingerprint[:12]}-{request.seed}-{request.width}x{request.height}.png"
         place_file(path, data)
         if as_json:
-            print_json({"path": str(path), "seed": request.seed, "fingerprint": request.fingerprint, "width": size[0],
-                        "height": size[1], "format": "png", "sha256": hashlib.sha256(data).hexdigest()})
+            print_json({"path": str(path), "seed": request.seed, "fingerprint": request.fingerprint,
+                        "width": request.width, "height": request.height, "format": "png",
+                        "sha256": hashlib.sha256(data).hexdigest()})
         else:
             print(path)
     if count > 1:
-        name = f"sheet-{hashlib.sha256(prompt.encode('utf-8', 'replace')).hexdigest()[:8]}-{seed}.png"
-        sheet = _place_sheet(out / name, pictures, [f"seed {seed + number}" for number in range(count)])
+        sheet = _place_sheet(out / f"sheet-{first.fingerprint[:12]}-{count}.png", pictures,
+                             [f"seed {request.seed}" for request in requests])
         print(sheet, file=sys.stderr if as_json else sys.stdout)
 
 

@@ -35,10 +35,15 @@ class LazyPainter(ImageGenerator):
         import torch
 
         from generator.pipeline import CoverPainter
+        try:
+            torch.empty(0, device=self._device)
+        except (RuntimeError, AssertionError) as exc:  # what torch raises for an unknown or a missing device
+            reason = str(exc).split("\n")[0]
+            raise SettingsError(f"setting generator.device {self._device!r}: torch cannot use it: {reason}") from exc
         return CoverPainter(self._folder, device=self._device, dtype=getattr(torch, self._dtype))
 
     def generate(self, request: CoverRequest, progress: Callable[[int, int], None] | None = None) -> CoverImage:
-        """The picture for `request`. Raises CheckpointError."""
+        """The picture for `request`. Raises CheckpointError, SettingsError for a device that is not there."""
         return self._painter.generate(request, progress)
 
 

@@ -129,6 +129,16 @@ def test_missing_weights_are_a_failure_in_one_line(site, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("device", ["abacus", "cuda:99"])
+def test_a_device_that_is_not_there_is_bad_input(site, monkeypatch, device):
+    site.post("a.md")
+    site.settle(monkeypatch, GENERATOR__DEVICE=device)
+    answer = site.finish(site.start("cover", "posts/a.md"))
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"fengmian: setting generator.device '{device}': torch cannot use it: ")
+    assert answer.err.count("\n") == 1
+
+
 def test_generate_paints_one_picture_a_seed_and_a_contact_sheet(site):
     answer = site.run(
         "generate",

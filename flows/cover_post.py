@@ -51,20 +51,7 @@ def cover_post(source: str, post_id: str, wishes: Wishes, run: Runner = plainly)
         reference = steps.refer_to(painted.cover, files, article) if wishes.write else ""
         written = wishes.write and run(steps.write_into_post)(source, article, reference, alt_text, wishes.force)
     return CoverRecord(
-        id=article.id,
-        title=article.title,
-        status="covered",
-        brief=steps.describe_brief(brief),
-        prompt=prompt.text,
-        negative=prompt.negative,
-        style=style.name,
-        fingerprint=request.fingerprint,
-        seed=request.seed,
-        checkpoint=request.checkpoint,
-        cached=painted.cached,
-        verdicts=verdicts,
-        alt_text=alt_text,
-        files=files,
-        written=written,
-        timings_s=watch.seconds,
-    )
+        id=article.id, title=article.title, status="covered", brief=steps.describe_brief(brief), prompt=prompt.text,
+        negative=prompt.negative, style=style.name, fingerprint=request.fingerprint, seed=request.seed,
+        checkpoint=request.checkpoint, cached=painted.cached, verdicts=verdicts, alt_text=alt_text, files=files,
+        written=written, timings_s=watch.seconds)

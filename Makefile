@@ -1,0 +1,36 @@
+# Two commands on a fresh machine: `make cover` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXAMPLE := examples/cloud-native.md
+
+.PHONY: help setup cover test check bench services
+
+help:  ## What can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# The virtual environment is as new as the locked versions.
+$(VENV)/.ready: constraints.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[training,tests]'
+	touch $@
+
+setup: $(VENV)/.ready  ## Set up .venv with the locked versions
+
+cover: setup  ## Cover an example article with the bundled model
+	$(BIN)/fengmian cover $(EXAMPLE) --out covers
+
+check: setup  ## Lint, types and the one direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check  ## Check, then run the tests (services that are not installed skip; see `make services`)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+services:  ## Install the servers that some tests talk to (Debian, as root)
+	bash tests/services/install.sh
+
+bench: setup  ## Measure speed and memory on this machine
+	$(BIN)/python -m benchmarks.run

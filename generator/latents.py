@@ -41,14 +41,16 @@ def pack(latents: Tensor) -> Tensor:
     """[B, C, 2h, 2w] to tokens [B, h*w, C*4], row by row, channels first within a token (as Qwen-Image does)."""
     batch, _, height, width = latents.shape
     patches = latents.unflatten(3, (width // PATCH, PATCH)).unflatten(2, (height // PATCH, PATCH))
-    return patches.permute(0, 2, 4, 1, 3, 5).reshape(batch, (height // PATCH) * (width // PATCH), -1)
+    tokens: Tensor = patches.permute(0, 2, 4, 1, 3, 5).reshape(batch, (height // PATCH) * (width // PATCH), -1)
+    return tokens
 
 
 def unpack(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     """The inverse of `pack`: [B, h*w, C*4] with grid = (h, w) to [B, C, 2h, 2w]."""
     rows, columns = grid
     patches = tokens.unflatten(2, (-1, PATCH, PATCH)).unflatten(1, (rows, columns))
-    return patches.permute(0, 3, 1, 4, 2, 5).reshape(tokens.shape[0], -1, rows * PATCH, columns * PATCH)
+    latents: Tensor = patches.permute(0, 3, 1, 4, 2, 5).reshape(tokens.shape[0], -1, rows * PATCH, columns * PATCH)
+    return latents
 
 
 def token_grid(width_px: int, height_px: int, spatial_factor: int) -> tuple[int, int]:

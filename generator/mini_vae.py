@@ -24,7 +24,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] in and out."""
-        return x + self.conv2(F.silu(self.conv1(F.silu(x))))
+        out: Tensor = x + self.conv2(F.silu(self.conv1(F.silu(x))))
+        return out
 
 
 class MiniVAE(nn.Module):

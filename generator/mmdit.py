@@ -36,7 +36,8 @@ class Stream(nn.Module):
 
     def modulate(self, cond: Tensor) -> tuple[Tensor, ...]:
         """Six tensors [B, 1, D] from cond [B, D]: shift, scale, gate for attention, then for the MLP."""
-        return self.modulation(cond)[:, None].chunk(6, dim=-1)
+        six: tuple[Tensor, ...] = self.modulation(cond)[:, None].chunk(6, dim=-1)
+        return six
 
     def project(self, x: Tensor, shift: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """q, k, v, each [B, H, T, D/H], of x [B, T, D]."""

@@ -35,4 +35,5 @@ def guide(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
     """
     combined = unconditional + scale * (conditional - unconditional)
     length = torch.linalg.vector_norm(combined, dim=-1, keepdim=True).clamp_min(1e-12)
-    return combined * (torch.linalg.vector_norm(conditional, dim=-1, keepdim=True) / length)
+    guided: Tensor = combined * (torch.linalg.vector_norm(conditional, dim=-1, keepdim=True) / length)
+    return guided

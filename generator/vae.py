@@ -24,7 +24,8 @@ class ChannelNorm(nn.Module):
         wide = x.float()
         length = torch.linalg.vector_norm(wide, dim=1, keepdim=True).clamp_min(1e-12)
         scale = self.gamma.float().view(1, -1, 1, 1) * x.shape[1] ** 0.5
-        return (wide / length * scale).to(x.dtype)
+        out: Tensor = (wide / length * scale).to(x.dtype)
+        return out
 
 
 class ResidualBlock(nn.Module):

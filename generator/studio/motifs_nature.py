@@ -81,7 +81,8 @@ def draw_sprout(pen: Pen, rng: Random) -> None:
     for side, size in ((-1, 0.72), (1, 0.86)):
         path = skia.Path()
         path.moveTo(lean, -0.15)
-        path.cubicTo(side * size * 0.15, -0.15 - size * 0.62, side * size * 0.7, -0.15 - size * 0.8, side * size, -0.15 - size * 0.62)
+        path.cubicTo(side * size * 0.15, -0.15 - size * 0.62, side * size * 0.7, -0.15 - size * 0.8,
+                     side * size, -0.15 - size * 0.62)
         path.cubicTo(side * size * 0.98, -0.15 - size * 0.1, side * size * 0.5, -0.05, lean, -0.15)
         path.close()
         pen.fill(path, 0, shade=0.12 if side > 0 else -0.06)

@@ -17,11 +17,14 @@ from generator.studio.palettes import RGB, format_hex, name_colour
 from generator.studio.scene import MOTIFS, Density, Place, Scene
 
 Tongue = Literal["zh", "en", "mixed"]
+TONGUE_SHARES: tuple[Tongue, ...] = ("zh", "zh", "en", "mixed")
 PLACE_WORDS: dict[str, dict[Place, tuple[str, ...]]] = {
     "zh": {"left": ("左侧", "左边", "画面左侧", "靠左"), "right": ("右侧", "右边", "画面右侧", "靠右"),
-           "centre": ("中央", "居中", "画面中央", "正中"), "top": ("上方", "上部", "画面上方", "靠上"),
+           "centre": ("中央", "居中", "画面中央", "正中"),
+           "top": ("上方", "上部", "画面上方", "靠上"),
            "bottom": ("下方", "下部", "画面下方", "靠下")},
-    "en": {"left": ("on the left", "at the left side", "left-aligned"), "right": ("on the right", "at the right side", "right-aligned"),
+    "en": {"left": ("on the left", "at the left side", "left-aligned"),
+           "right": ("on the right", "at the right side", "right-aligned"),
            "centre": ("in the centre", "in the center", "centred"), "top": ("at the top", "in the upper part", "near the top"),
            "bottom": ("at the bottom", "in the lower part", "near the bottom")},
 }
@@ -31,10 +34,14 @@ DENSITY_WORDS: dict[str, dict[Density, tuple[str, ...]]] = {
            "dense": ("rich and dense", "dense")},
 }
 FILLERS = {
-    "zh": ("现代极简", "扁平几何", "柔和棚拍光", "从左上方来的柔光", "细腻哑光", "纸张质感", "低饱和度", "不出现人脸", "无文字、标志、水印或签名",
-           "这里记录每周值得分享的内容", "我们为什么需要它", "一篇值得读的文章", "大量负空间", "主体对侧留出安静的标题区域", "标题区域保持干净",
-           "杂志封面", "插画", "渐变", "清晰的边缘", "有层次的阴影", "高级感", "留出标题位置", "写给大家", "关于它的一切", "科技爱好者", "第三百期"),
-    "en": ("modern minimal", "flat geometric illustration", "soft studio lighting", "soft light from the upper left", "matte texture",
+    "zh": ("现代极简", "扁平几何", "柔和棚拍光", "从左上方来的柔光", "细腻哑光", "纸张质感", "低饱和度", "不出现人脸",
+           "无文字、标志、水印或签名",
+           "这里记录每周值得分享的内容", "我们为什么需要它", "一篇值得读的文章", "大量负空间",
+           "主体对侧留出安静的标题区域", "标题区域保持干净",
+           "杂志封面", "插画", "渐变", "清晰的边缘", "有层次的阴影",
+           "高级感", "留出标题位置", "写给大家", "关于它的一切", "科技爱好者", "第三百期"),
+    "en": ("modern minimal", "flat geometric illustration", "soft studio lighting", "soft light from the upper left",
+           "matte texture",
            "paper texture", "low saturation", "no faces", "no text, logo, watermark or signature", "what everybody should know",
            "why it matters", "a field report", "quiet area for a title on the opposite side", "clean edges", "layered shadows",
            "editorial illustration", "gradients", "premium look", "things we learned", "for the rest of us", "part one"),
@@ -58,7 +65,8 @@ def topic_words() -> dict[str, dict[str, tuple[str, ...]]]:
     """Topic words by motif and language ("zh", "en"), from studio/lexicon.yaml."""
     file = Path(generator.studio.__file__).with_name("lexicon.yaml")
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return {motif: {"zh": tuple(content[motif]["zh"].split()), "en": tuple(word.strip() for word in content[motif]["en"].split(","))}
+    return {motif: {"zh": tuple(content[motif]["zh"].split()),
+                    "en": tuple(word.strip() for word in content[motif]["en"].split(","))}
             for motif in MOTIFS}
 
 
@@ -84,7 +92,8 @@ def _sentence(scene: Scene, tongue: Tongue, rng: Random) -> str:
     """A sentence about the scene's topic, with words around it that mean nothing to the picture."""
     language = rng.choice(("zh", "en")) if tongue == "mixed" else tongue
     word = rng.choice(_words(scene.motif, tongue, rng))
-    noise = [rng.choice(FILLERS[language]) if rng.random() < 0.5 else _unknown_word(language, rng) for _ in range(rng.randint(0, 2))]
+    noise = [rng.choice(FILLERS[language]) if rng.random() < 0.5 else _unknown_word(language, rng)
+             for _ in range(rng.randint(0, 2))]
     if rng.random() < 0.35:
         noise.append(rng.choice(_words(rng.choice(list(MOTIFS)), tongue, rng)))
     if rng.random() < 0.4:
@@ -126,14 +135,17 @@ def _colour_list(scene: Scene, language: str, rng: Random) -> str:
 def _template(scene: Scene, tongue: Tongue, rng: Random) -> str:
     """The form of prompts/templates/cover.*.j2."""
     language = rng.choice(("zh", "en")) if tongue == "mixed" else tongue
-    fill = lambda: rng.choice(FILLERS[language])  # noqa: E731
+
+    def fill() -> str:
+        return rng.choice(FILLERS[language])
+
     sentence, subjects = _sentence(scene, tongue, rng), _subjects(scene, tongue, rng)
     place, density = PLACE_WORDS[language][scene.place][0], DENSITY_WORDS[language][scene.density][0]
     colours = _colour_list(scene, language, rng)
     if language == "zh":
         tone = "深色调" if scene.palette.is_dark else "浅色调"
-        return (f"{fill()}封面。主题：{sentence}。画面主体：{'、'.join(subjects)}，以抽象几何形体隐喻。构图：主体位于{place}，{fill()}，"
-                f"{density}。配色：{colours}，{tone}。光线：{fill()}。质感：{fill()}。{fill()}。{fill()}。")
+        return (f"{fill()}封面。主题：{sentence}。画面主体：{'、'.join(subjects)}，以抽象几何形体隐喻。"
+                f"构图：主体位于{place}，{fill()}，{density}。配色：{colours}，{tone}。光线：{fill()}。质感：{fill()}。{fill()}。{fill()}。")
     tone = "dark tones" if scene.palette.is_dark else "light tones"
     return (f"{fill().capitalize()} cover. Theme: {sentence}. Subject: {', '.join(subjects)}, as an abstract geometric metaphor. "
             f"Composition: subject {place}, {fill()}, {density}. Palette: {colours}, {tone}. Light: {fill()}. Texture: {fill()}. "
@@ -166,11 +178,11 @@ def _short(scene: Scene, tongue: Tongue, rng: Random) -> Caption:
 
 def write_caption(scene: Scene, rng: Random, tongue: Tongue | None = None) -> Caption:
     """One of the many captions that fit `scene`: seven in ten long as a template's, the rest short."""
-    tongue = tongue or rng.choice(("zh", "zh", "en", "mixed"))
+    chosen = tongue if tongue is not None else rng.choice(TONGUE_SHARES)
     if rng.random() < 0.7:
-        return Caption(text=_template(scene, tongue, rng), tongue=tongue, motif=scene.motif, place=scene.place,
+        return Caption(text=_template(scene, chosen, rng), tongue=chosen, motif=scene.motif, place=scene.place,
                        density=scene.density, colours=scene.palette.colours)
-    return _short(scene, tongue, rng)
+    return _short(scene, chosen, rng)
 
 
 def write_unrelated(rng: Random) -> str:
@@ -178,5 +190,6 @@ def write_unrelated(rng: Random) -> str:
     if rng.random() < 0.4:
         return ""
     language = rng.choice(("zh", "en"))
-    words = [rng.choice(FILLERS[language]) if rng.random() < 0.3 else _unknown_word(language, rng) for _ in range(rng.randint(1, 10))]
+    words = [rng.choice(FILLERS[language]) if rng.random() < 0.3 else _unknown_word(language, rng)
+             for _ in range(rng.randint(1, 10))]
     return ("、" if language == "zh" else ", ").join(words)

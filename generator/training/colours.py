@@ -27,7 +27,8 @@ def ciede2000(first: Floats, second: Floats) -> Floats:
     h1, h2 = np.degrees(np.arctan2(b1, a1)) % 360, np.degrees(np.arctan2(b2, a2)) % 360
     grey = c1 * c2 == 0
     turn = np.where(grey, 0, (h2 - h1 + 180) % 360 - 180)
-    hue = np.where(grey, h1 + h2, np.where(np.abs(h1 - h2) > 180, (h1 + h2 + np.where(h1 + h2 < 360, 360, -360)) / 2, (h1 + h2) / 2))
+    wrapped = np.where(np.abs(h1 - h2) > 180, np.where(h1 + h2 < 360, 360, -360), 0)
+    hue = np.where(grey, h1 + h2, (h1 + h2 + wrapped) / 2)
     light, chroma = (l1 + l2) / 2, (c1 + c2) / 2
     weight = (1 - 0.17 * np.cos(np.radians(hue - 30)) + 0.24 * np.cos(np.radians(2 * hue))
               + 0.32 * np.cos(np.radians(3 * hue + 6)) - 0.20 * np.cos(np.radians(4 * hue - 63)))
@@ -46,7 +47,8 @@ def dominant_colours(picture: NDArray[np.uint8], count: int = 8) -> Floats:
     centres = pixels[order[np.linspace(0, len(order) - 1, count).astype(int)]]
     for _ in range(12):
         nearest = ((pixels[:, None] - centres[None]) ** 2).sum(-1).argmin(1)
-        centres = np.stack([pixels[nearest == index].mean(0) if (nearest == index).any() else centres[index] for index in range(count)])
+        centres = np.stack([pixels[nearest == index].mean(0) if (nearest == index).any() else centres[index]
+                            for index in range(count)])
     return np.asarray(centres)
 
 

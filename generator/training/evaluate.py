@@ -39,7 +39,8 @@ class Sample:
 
 def paint_samples(painter: CoverPainter, count: int, steps: int, guidance: float) -> list[Sample]:
     """`count` pictures of long captions, tongues and sizes in turn."""
-    rng, samples = Random(HELD_OUT_SEED), []
+    rng = Random(HELD_OUT_SEED)
+    samples: list[Sample] = []
     while len(samples) < count:
         scene = sample_scene(rng)
         caption = write_caption(scene, rng, TONGUES[len(samples) % 3])
@@ -60,7 +61,8 @@ def score(judge: Judge, samples: list[Sample], pictures: list[Picture]) -> dict[
         motif, place = judge(torch.stack([make_view(picture) for picture in pictures]))
     motifs = torch.tensor([list(MOTIFS).index(sample.scene.motif) for sample in samples])
     places = torch.tensor([PLACES.index(sample.scene.place) for sample in samples])
-    distances = [palette_distance(picture, list(sample.scene.palette.colours[:2])) for picture, sample in zip(pictures, samples, strict=True)]
+    distances = [palette_distance(picture, list(sample.scene.palette.colours[:2]))
+                 for picture, sample in zip(pictures, samples, strict=True)]
     edges = [np.abs(np.diff(picture.astype(np.int16), axis=axis)).mean() for picture in pictures for axis in (0, 1)]
     return {"pictures": len(pictures), "motif": round((motif.argmax(1) == motifs).float().mean().item(), 4),
             "place": round((place.argmax(1) == places).float().mean().item(), 4),

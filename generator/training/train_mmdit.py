@@ -112,7 +112,8 @@ def train(minutes: float, folder: Path, names: list[str], tokens_a_step: int, se
     _save(folder, network, optimizer, average, step, spent)
 
 
-def _save(folder: Path, network: MMDiT, optimizer: torch.optim.Optimizer, average: WeightAverage, step: int, spent: float) -> None:
+def _save(folder: Path, network: MMDiT, optimizer: torch.optim.Optimizer, average: WeightAverage, step: int,
+          spent: float) -> None:
     save_state(folder / "mmdit.pt", network, optimizer, average, step, spent)
     smooth = MMDiT(network.config)
     average.copy_to(smooth)
@@ -135,7 +136,8 @@ def export(network: MMDiT, folder: Path) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, required=True, help="wall time, all runs together; the learning rate falls to its end")
+    parser.add_argument("--minutes", type=float, required=True,
+                        help="wall time, all runs together; the learning rate falls to its end")
     parser.add_argument("--folder", type=Path, default=Path("build/training"))
     parser.add_argument("--buckets", nargs="+", required=True)
     parser.add_argument("--tokens", type=int, default=6144, help="image tokens in a step")

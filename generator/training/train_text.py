@@ -33,20 +33,23 @@ from generator.training.captions import (
 COLOUR_STATES = 5
 BATCH = 48
 LEARNING_RATE = 1.5e-3
+WORDS_SHARE = 0.3
+"""Of the time, spent on topic words alone before whole captions."""
 
 
 def train_tokenizer() -> Tokenizer:
     """A WordPiece tokenizer that knows everyday Chinese characters, the studio's English words and hex colours."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # type: ignore[call-arg]
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)  # type: ignore[assignment]
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()  # type: ignore[assignment]
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     colours = [f"{channel}{level:02d}" for channel in ("rr", "gg", "bb") for level in range(HEX_LEVELS)]
     trainer = trainers.WordPieceTrainer(vocab_size=6400, special_tokens=["[PAD]", "[UNK]", *colours], show_progress=False,
                                         initial_alphabet=list(common_characters()))
     frames = [write_caption(sample_scene(Random(seed)), Random(seed), "en").text for seed in range(300)]
     words = [word for motif in topic_words().values() for language in motif.values() for word in language]
     names = [name for entry in COLOUR_NAMES for name in entry[:2]] + [name for p in PALETTES for name in (p.zh, p.en)]
-    fixed = [word for table in (PLACE_WORDS, DENSITY_WORDS) for by_value in table.values() for row in by_value.values() for word in row]
+    fixed = [word for table in (PLACE_WORDS, DENSITY_WORDS) for by_value in table.values() for row in by_value.values()
+             for word in row]
     tokenizer.train_from_iterator([*frames, *(words + names + fixed + [f for row in FILLERS.values() for f in row]) * 4], trainer)
     return tokenizer
 
@@ -88,8 +91,19 @@ def reading_loss(heads: ReadingHeads, states: Tensor, captions: list[Caption]) -
     there = colours[..., 3]
     colour_loss = ((out_colours[..., :3] - colours[..., :3]).square().sum(-1) * there).sum() / there.sum().clamp_min(1)
     presence = F.binary_cross_entropy_with_logits(out_colours[..., 3], there)
-    return (F.cross_entropy(out_motif, motif) + 0.5 * F.cross_entropy(out_place, place)
-            + 0.5 * F.cross_entropy(out_density, density) + 10 * colour_loss + presence)
+    loss: Tensor = (F.cross_entropy(out_motif, motif) + 0.5 * F.cross_entropy(out_place, place)
+                    + 0.5 * F.cross_entropy(out_density, density) + 10 * colour_loss + presence)
+    return loss
+
+
+def draw_words(rng: Random, count: int) -> list[Caption]:
+    """The first lessons: one to three topic words of one motif and nothing else. Short, so that many fit a step."""
+    captions = []
+    for _ in range(count):
+        motif = rng.choice(list(MOTIFS))
+        words = [rng.choice(topic_words()[motif][rng.choice(("zh", "en"))]) for _ in range(rng.choice((1, 1, 2, 3)))]
+        captions.append(Caption(text=rng.choice((" ", "、", ", ", "，")).join(words), tongue="mixed", motif=motif))
+    return captions
 
 
 def draw_captions(rng: Random, count: int) -> list[Caption]:
@@ -103,7 +117,7 @@ def measure_reading(reader: PromptReader, heads: ReadingHeads, count: int = 600,
     """Share of held-out captions whose motif and place are read right, and the colours' mean error (0..255), by tongue."""
     rng, result = Random(seed), {}
     for tongue in ("zh", "en", "mixed"):
-        captions = [write_caption(sample_scene(rng), rng, tongue) for _ in range(count // 3)]  # type: ignore[arg-type]
+        captions = [write_caption(sample_scene(rng), rng, tongue) for _ in range(count // 3)]
         motif, place, _, colours = make_targets(captions)
         out_motif, out_place, _, out_colours = heads(reader.read([caption.text for caption in captions]))
         error = (out_colours[..., :3] - colours[..., :3]).abs().mean(-1)[colours[..., 3] > 0].mean() * 255
@@ -124,7 +138,8 @@ def train(minutes: float, folder: Path, seed: int = 0) -> None:
     while share < 1:
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * min(1, (step + 1) / 100) * max(1 - share, 0.02)
-        captions = draw_captions(rng, BATCH)
+        early = share < WORDS_SHARE
+        captions = draw_words(rng, 8 * BATCH) if early else [*draw_captions(rng, BATCH), *draw_words(rng, BATCH // 4)]
         with torch.autocast("cpu", torch.bfloat16):
             states = reader.read([caption.text for caption in captions])
         loss = reading_loss(heads, states.float(), captions)
@@ -145,7 +160,8 @@ def _write(reader: PromptReader, heads: ReadingHeads, folder: Path) -> None:
     reader.tokenizer.save(str(target / TOKENIZER_FILE), pretty=False)
     save_file({name: tensor.to(torch.bfloat16).contiguous() for name, tensor in reader.encoder.state_dict().items()},
               target / "model.safetensors")
-    (target / "config.json").write_text(json.dumps({"_class_name": "MiniTextEncoder", **asdict(reader.encoder.config)}, indent=1) + "\n")
+    content = {"_class_name": "MiniTextEncoder", **asdict(reader.encoder.config)}
+    (target / "config.json").write_text(json.dumps(content, indent=1) + "\n")
     save_file(dict(heads.state_dict()), folder / "reading_heads.safetensors")
 
 

@@ -93,20 +93,21 @@ def _schedule(step: int, spent_share: float) -> float:
 def train(minutes: float, folder: Path, pool_size: int, seed: int = 0) -> MiniVAE:
     """Train for `minutes` of wall time (all runs together), resuming from `folder`; prints a line every 100 steps."""
     torch.manual_seed(seed)
-    vae = MiniVAE(MiniVAEConfig()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    vae: MiniVAE = MiniVAE(MiniVAEConfig()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     vae.encode_linear.requires_grad_(False)
     vae.decode_linear.requires_grad_(False)
-    optimizer = torch.optim.AdamW([*vae.encoder.parameters(), *vae.decoder.parameters()], lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=1e-3)
+    learned = [*vae.encoder.parameters(), *vae.decoder.parameters()]
+    optimizer = torch.optim.AdamW(learned, lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=1e-3)
     average = WeightAverage(vae, decay=0.998)
-    step, spent = load_state(folder / "vae.pt", vae, optimizer, average)
-    pool, held_out = paint_pool(pool_size, seed + 1 + step), paint_pool(16, 10_000)
-    if step == 0:
+    first, before = load_state(folder / "vae.pt", vae, optimizer, average)
+    pool, held_out = paint_pool(pool_size, seed + 1 + first), paint_pool(16, 10_000)
+    if first == 0:
         vae.start_from_components(sample_blocks(pool, Random(seed)))
         average = WeightAverage(vae, decay=0.998)
         # The linear path stays as it is: its large gradients would drown the rest's under the clipping.
         print(f"linear start: {measure_psnr(vae, held_out):.2f} dB", flush=True)
-    rng, started, curve = Random(seed + step), time.monotonic(), folder / "vae_curve.jsonl"
-    for step, spent in _ticks(step, spent, started, minutes * 60):
+    rng, started, curve = Random(seed + first), time.monotonic(), folder / "vae_curve.jsonl"
+    for step, spent in _ticks(first, before, started, minutes * 60):
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * _schedule(step, spent / (minutes * 60))
         target = sample_crops(pool, rng).to(memory_format=torch.channels_last)
@@ -116,7 +117,7 @@ def train(minutes: float, folder: Path, pool_size: int, seed: int = 0) -> MiniVA
         loss = reconstruction_loss(out.float(), target) + 3e-4 * latents.float().square().mean()
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_((*vae.encoder.parameters(), *vae.decoder.parameters()), 1.0)
+        torch.nn.utils.clip_grad_norm_(learned, 1.0)
         optimizer.step()
         average.update(vae)
         if step % 50 == 0:

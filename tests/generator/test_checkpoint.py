@@ -13,7 +13,7 @@ from generator.errors import CheckpointError
 from generator.mmdit import MMDiT
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(transformer_folder, tmp_path):
     """A copy of a sharded transformer checkpoint that a test may damage."""
     return shutil.copytree(transformer_folder, tmp_path / "transformer")

@@ -59,10 +59,8 @@ def test_what_a_server_started_ends_with_it(tmp_path):
 
 
 def test_an_installation_without_root_is_refused_in_one_line():
-    if os.geteuid() == 0:
-        words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "bash", "-s"]
-    else:
-        words = ["bash", "-s"]
+    unprivileged = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    words = [*unprivileged, "bash", "-s"]
     done = subprocess.run(words, input=INSTALL.read_text(), capture_output=True, text=True, timeout=20)
     assert done.returncode == 1
     assert done.stderr.startswith("install.sh: must run as root, not as ")

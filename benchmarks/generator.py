@@ -1,0 +1,101 @@
+"""Our networks against diffusers on the same random weights, in one run: time and peak memory, as ratios.
+
+python -m benchmarks.generator [--json]
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import torch
+from diffusers import AutoencoderKLQwenImage, QwenImageTransformer2DModel
+
+from generator.checkpoint import load_transformer, load_vae
+
+ROUNDS = 5
+
+
+def measure(calls, rounds=ROUNDS):
+    """Best seconds of each call, taken in turns so that a disturbance meets them all."""
+    best = dict.fromkeys(calls, float("inf"))
+    for name, call in calls.items():
+        call()
+    for _ in range(rounds):
+        for name, call in calls.items():
+            started = time.perf_counter()
+            call()
+            best[name] = min(best[name], time.perf_counter() - started)
+    return best
+
+
+def compare_transformer(folder, rows, columns, text_tokens, batch):
+    reference = QwenImageTransformer2DModel(num_layers=4, attention_head_dim=128, num_attention_heads=8, joint_attention_dim=768,
+                                            axes_dims_rope=(16, 56, 56)).eval()
+    reference.save_pretrained(folder)
+    ours = load_transformer(folder)
+    img, txt = torch.randn(batch, rows * columns, 64), torch.randn(batch, text_tokens, 768)
+    sigma, shapes = torch.full((batch,), 0.5), [[(1, rows, columns)]] * batch
+    mask = torch.ones(batch, text_tokens, dtype=torch.bool)
+
+    def run_reference():
+        return reference(hidden_states=img, encoder_hidden_states=txt, encoder_hidden_states_mask=mask, timestep=sigma,
+                         img_shapes=shapes, return_dict=False)[0]
+
+    def run_ours():
+        return ours(img, txt, sigma, grid=(rows, columns), txt_mask=mask)
+
+    difference = (run_reference() - run_ours()).abs().max().item()
+    return measure({"reference": run_reference, "ours": run_ours}), difference
+
+
+def compare_vae(folder, side, rounds):
+    reference = AutoencoderKLQwenImage().eval()
+    reference.save_pretrained(folder)
+    ours, narrow = load_vae(folder), load_vae(folder, dtype=torch.bfloat16)
+    latents, pixels = torch.randn(1, 16, side // 8, side // 8), torch.rand(1, 3, side, side) * 2 - 1
+    raw = latents * torch.tensor(ours.config.latents_std).view(1, -1, 1, 1) + torch.tensor(ours.config.latents_mean).view(1, -1, 1, 1)
+    decode = {"reference": lambda: reference.decode(raw[:, :, None]).sample, "ours": lambda: ours.decode(latents),
+              "ours bfloat16": lambda: narrow.decode(latents.bfloat16())}
+    encode = {"reference": lambda: reference.encode(pixels[:, :, None]).latent_dist.mode(), "ours": lambda: ours.encode(pixels),
+              "ours bfloat16": lambda: narrow.encode(pixels.bfloat16())}
+    difference = (reference.decode(raw[:, :, None]).sample[:, :, 0] - ours.decode(latents)).abs().max().item()
+    return {"decode": measure(decode, rounds), "encode": measure(encode, rounds)}, difference
+
+
+@torch.inference_mode()
+def run():
+    """All comparisons as plain values."""
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for rows_, columns, text, batch in ((32, 32, 64, 1), (32, 32, 64, 2), (40, 75, 64, 1)):
+            seconds, difference = compare_transformer(folder / "transformer", rows_, columns, text, batch)
+            rows.append({"what": f"transformer {rows_}x{columns} tokens, batch {batch}", **seconds, "difference": difference})
+        parts, difference = compare_vae(folder / "vae", 256, 3)
+        rows += [{"what": f"autoencoder {part} 256x256", **seconds, "difference": difference} for part, seconds in parts.items()]
+    for row in rows:
+        row["ratio"] = row["reference"] / row["ours"]
+        if "ours bfloat16" in row:
+            row["ratio bfloat16"] = row["reference"] / row["ours bfloat16"]
+    return {"threads": torch.get_num_threads(), "peak_rss_mb": round(psutil.Process().memory_info().rss / 2**20), "rows": rows}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    report = run()
+    if parser.parse_args().json:
+        print(json.dumps(report))
+        return
+    print(f"{report['threads']} threads, {report['peak_rss_mb']} MB at the end")
+    for row in report["rows"]:
+        narrow = f", bfloat16 {row['ratio bfloat16']:.2f}x" if "ratio bfloat16" in row else ""
+        print(f"{row['what']:38} diffusers {row['reference']:.3f} s, ours {row['ours']:.3f} s: {row['ratio']:.2f}x{narrow}; "
+              f"largest difference {row['difference']:.1e}")
+
+
+if __name__ == "__main__":
+    main()

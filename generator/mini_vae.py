@@ -91,7 +91,7 @@ class MiniVAE(nn.Module):
         self.encode_linear.weight[:half] = (axes / deviation).T.unflatten(1, blocks.shape[1:])
         self.encode_linear.bias[:half] = -(centre @ axes) / deviation  # type: ignore[index]
         self.decode_linear.weight[:half] = (axes * deviation).T.unflatten(1, blocks.shape[1:])
-        self.decode_linear.bias.copy_(centre.unflatten(0, blocks.shape[1:]).mean((1, 2)))
+        self.decode_linear.bias.copy_(centre.unflatten(0, blocks.shape[1:]).mean((1, 2)))  # type: ignore[union-attr]
         for quiet, share in ((self.encoder[-1], 0.3), (self.decoder[-2], 0.02)):
             quiet.weight.mul_(share)  # type: ignore[operator]
             quiet.bias.zero_()  # type: ignore[operator]

@@ -14,6 +14,7 @@ import torch
 from diffusers import AutoencoderKLQwenImage, QwenImageTransformer2DModel
 
 from generator.checkpoint import load_transformer, load_vae
+from generator.latents import restore
 
 ROUNDS = 5
 
@@ -21,7 +22,7 @@ ROUNDS = 5
 def measure(calls, rounds=ROUNDS):
     """Best seconds of each call, taken in turns so that a disturbance meets them all."""
     best = dict.fromkeys(calls, float("inf"))
-    for name, call in calls.items():
+    for call in calls.values():
         call()
     for _ in range(rounds):
         for name, call in calls.items():
@@ -56,7 +57,7 @@ def compare_vae(folder, side, rounds):
     reference.save_pretrained(folder)
     ours, narrow = load_vae(folder), load_vae(folder, dtype=torch.bfloat16)
     latents, pixels = torch.randn(1, 16, side // 8, side // 8), torch.rand(1, 3, side, side) * 2 - 1
-    raw = latents * torch.tensor(ours.config.latents_std).view(1, -1, 1, 1) + torch.tensor(ours.config.latents_mean).view(1, -1, 1, 1)
+    raw = restore(latents, ours.config)
     decode = {"reference": lambda: reference.decode(raw[:, :, None]).sample, "ours": lambda: ours.decode(latents),
               "ours bfloat16": lambda: narrow.decode(latents.bfloat16())}
     encode = {"reference": lambda: reference.encode(pixels[:, :, None]).latent_dist.mode(), "ours": lambda: ours.encode(pixels),

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from generator.errors import CheckpointError
 
-HEX_LEVELS = 32
+HEX_TOKEN = "[HEX]"
+MAX_COLOURS = 7
 HEX_COLOUR = re.compile(r"#([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})(?![0-9A-Fa-f])")
 TOKENIZER_FILE = "tokenizer.json"
 
@@ -36,12 +37,28 @@ class TextEncoderConfig:
     state_width: int = 256
 
 
-def spell_colours(text: str) -> str:
-    """Hex colours as three word-like tokens, one a channel with 32 levels: "#2F4A3E" to " rr05 gg09 bb07 "."""
-    def spell(match: re.Match[str]) -> str:
-        levels = (int(part, 16) * HEX_LEVELS // 256 for part in match.groups())
-        return " " + " ".join(f"{name}{level:02d}" for name, level in zip(("rr", "gg", "bb"), levels, strict=True)) + " "
-    return HEX_COLOUR.sub(spell, text)
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """Prompts as the encoder takes them. ids, mask: [B, T]. colours: [B, T, 3] in 0..1, at hex tokens. order: [B, T], the
+    number of a hex token among its prompt's, from 1; 0 elsewhere.
+    """
+
+    ids: Tensor
+    mask: Tensor
+    colours: Tensor
+    order: Tensor
+
+
+def split_colours(text: str) -> tuple[str, list[tuple[float, float, float]]]:
+    """The text with a marker for each hex colour, and the colours (r, g, b in 0..1) in order."""
+    colours: list[tuple[float, float, float]] = []
+
+    def mark(match: re.Match[str]) -> str:
+        red, green, blue = (int(part, 16) / 255 for part in match.groups())
+        colours.append((red, green, blue))
+        return f" {HEX_TOKEN} "
+
+    return HEX_COLOUR.sub(mark, text.replace(HEX_TOKEN, " ")), colours
 
 
 class EncoderLayer(nn.Module):
@@ -69,17 +86,21 @@ class MiniTextEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.embed = nn.Embedding(config.vocabulary, config.width)
+        self.colour_in = nn.Linear(3, config.width)
+        self.order_embed = nn.Embedding(MAX_COLOURS + 1, config.width)
         self.positions = nn.Parameter(torch.randn(config.max_tokens, config.width) * 0.02)
         self.queries = nn.Parameter(torch.randn(config.states, config.width) * 0.2)
         self.layers = nn.ModuleList(EncoderLayer(config.width, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.out = nn.Linear(config.width, config.state_width)
 
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """States [B, S, W] of ids [B, T] with mask [B, T] bool."""
-        text = self.embed(ids) + self.positions[: ids.shape[1]]
-        x = torch.cat([self.queries.expand(len(ids), -1, -1), text], dim=1)                # [B, S+T, D]
-        seen = F.pad(mask, (self.config.states, 0), value=True)[:, None, None]
+    def forward(self, tokens: Tokens) -> Tensor:
+        """States [B, S, W] of tokens [B, T]."""
+        colours = self.colour_in(tokens.colours * 2 - 1) + self.order_embed(tokens.order)
+        text = self.embed(tokens.ids) + self.positions[: tokens.ids.shape[1]]
+        text = torch.where((tokens.order > 0)[..., None], text + colours, text)
+        x = torch.cat([self.queries.expand(len(text), -1, -1), text], dim=1)               # [B, S+T, D]
+        seen = F.pad(tokens.mask, (self.config.states, 0), value=True)[:, None, None]
         for layer in self.layers:
             x = layer(x, seen)
         states: Tensor = self.out(self.norm(x[:, : self.config.states]))
@@ -92,20 +113,29 @@ class PromptReader:
     def __init__(self, tokenizer: Tokenizer, encoder: MiniTextEncoder) -> None:
         self.tokenizer, self.encoder = tokenizer, encoder
 
-    def tokenize(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
-        """(ids [B, T], mask [B, T] bool), cut at the encoder's longest text."""
-        rows = [row.ids[: self.encoder.config.max_tokens] or [0]
-                for row in self.tokenizer.encode_batch([spell_colours(prompt) for prompt in prompts])]
-        longest = max(map(len, rows))
+    def tokenize(self, prompts: list[str]) -> Tokens:
+        """Padded tokens of `prompts`, each cut at the encoder's longest text."""
+        marked = [split_colours(prompt) for prompt in prompts]
+        encoded = self.tokenizer.encode_batch([text for text, _ in marked])
+        rows = [row.ids[: self.encoder.config.max_tokens] or [0] for row in encoded]
+        longest, marker = max(map(len, rows)), self.tokenizer.token_to_id(HEX_TOKEN)
         ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
         mask = torch.arange(longest)[None] < torch.tensor([len(row) for row in rows])[:, None]
-        return ids, mask
+        is_hex = ids.eq(marker)
+        order = (is_hex.cumsum(1) * is_hex).clamp_max(MAX_COLOURS)
+        colours = torch.zeros(*ids.shape, 3)
+        for row, (_, found) in enumerate(marked):
+            places = is_hex[row].nonzero().flatten()
+            if found and len(places):
+                colours[row, places] = torch.tensor(found[: len(places)])
+        return Tokens(ids=ids, mask=mask, colours=colours, order=order)
 
     def read(self, prompts: list[str]) -> Tensor:
         """States [B, S, W] in the encoder's dtype."""
-        ids, mask = self.tokenize(prompts)
-        device = self.encoder.positions.device
-        states: Tensor = self.encoder(ids.to(device), mask.to(device))
+        tokens, weights = self.tokenize(prompts), self.encoder.positions
+        states: Tensor = self.encoder(Tokens(
+            ids=tokens.ids.to(weights.device), mask=tokens.mask.to(weights.device), colours=tokens.colours.to(weights),
+            order=tokens.order.to(weights.device)))
         return states
 
 
@@ -124,4 +154,6 @@ def load_prompt_reader(folder: str | Path, device: str | torch.device = "cpu",
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
     except Exception as exc:  # tokenizers raises bare Exception
         raise CheckpointError(f"{folder}: not a text encoder of this kind: {exc}") from exc
+    if tokenizer.token_to_id(HEX_TOKEN) is None:
+        raise CheckpointError(f"{folder / TOKENIZER_FILE}: has no token {HEX_TOKEN}, which stands for colours")
     return PromptReader(tokenizer, encoder.eval().requires_grad_(False))

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from generator.studio.palettes import COLOUR_NAMES, PALETTES
 from generator.studio.scene import DENSITIES, MOTIFS, PLACES, sample_scene
-from generator.text_encoder import HEX_LEVELS, TOKENIZER_FILE, MiniTextEncoder, PromptReader, TextEncoderConfig
+from generator.text_encoder import HEX_TOKEN, TOKENIZER_FILE, MiniTextEncoder, PromptReader, TextEncoderConfig
 from generator.training.captions import (
     DENSITY_WORDS,
     FILLERS,
@@ -33,7 +33,7 @@ from generator.training.captions import (
 COLOUR_STATES = 5
 BATCH = 48
 LEARNING_RATE = 1.5e-3
-WORDS_SHARE = 0.3
+WORDS_SHARE = 0.12
 """Of the time, spent on topic words alone before whole captions."""
 
 
@@ -42,8 +42,7 @@ def train_tokenizer() -> Tokenizer:
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    colours = [f"{channel}{level:02d}" for channel in ("rr", "gg", "bb") for level in range(HEX_LEVELS)]
-    trainer = trainers.WordPieceTrainer(vocab_size=6400, special_tokens=["[PAD]", "[UNK]", *colours], show_progress=False,
+    trainer = trainers.WordPieceTrainer(vocab_size=6400, special_tokens=["[PAD]", "[UNK]", HEX_TOKEN], show_progress=False,
                                         initial_alphabet=list(common_characters()))
     frames = [write_caption(sample_scene(Random(seed)), Random(seed), "en").text for seed in range(300)]
     words = [word for motif in topic_words().values() for language in motif.values() for word in language]

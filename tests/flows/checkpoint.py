@@ -13,7 +13,7 @@ from generator.config import MiniVAEConfig, MMDiTConfig
 from generator.mini_vae import MiniVAE
 from generator.mmdit import MMDiT
 from generator.pipeline import PROJECT
-from generator.text_encoder import TOKENIZER_FILE, MiniTextEncoder, TextEncoderConfig
+from generator.text_encoder import HEX_TOKEN, TOKENIZER_FILE, MiniTextEncoder, TextEncoderConfig
 
 TEXTS = (
     "云原生架构的设计思路，极简插画，构图疏朗，浅色调。",
@@ -47,7 +47,7 @@ def write_text_encoder(folder: Path, state_width: int) -> None:
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.train_from_iterator(TEXTS, trainers.WordPieceTrainer(
-        vocab_size=200, special_tokens=["[PAD]", "[UNK]"], show_progress=False))
+        vocab_size=200, special_tokens=["[PAD]", "[UNK]", HEX_TOKEN], show_progress=False))
     config = TextEncoderConfig(
         vocabulary=tokenizer.get_vocab_size(), width=16, heads=2, layers=1, state_width=state_width
     )

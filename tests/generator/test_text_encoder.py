@@ -1,0 +1,92 @@
+"""The bundled model's reader of prompts: colours, padding, cutting, strict loading."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from generator.errors import CheckpointError
+from generator.text_encoder import (
+    HEX_TOKEN,
+    MAX_COLOURS,
+    TOKENIZER_FILE,
+    MiniTextEncoder,
+    PromptReader,
+    TextEncoderConfig,
+    load_prompt_reader,
+    split_colours,
+)
+from generator.training.train_text import train_tokenizer
+
+
+@pytest.fixture(scope="module")
+def reader():
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer()
+    config = TextEncoderConfig(vocabulary=tokenizer.get_vocab_size(), width=32, heads=2, layers=2, max_tokens=40, state_width=16)
+    return PromptReader(tokenizer, MiniTextEncoder(config).eval().requires_grad_(False))
+
+
+@pytest.fixture
+def folder(reader, tmp_path):
+    reader.tokenizer.save(str(tmp_path / TOKENIZER_FILE))
+    save_file(dict(reader.encoder.state_dict()), tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(asdict(reader.encoder.config)))
+    return tmp_path
+
+
+def test_colours_are_taken_out_in_order():
+    text, colours = split_colours("墨绿 #2F4A3E、#ffffff，#12345 #1234567")
+    assert text == f"墨绿  {HEX_TOKEN} 、 {HEX_TOKEN} ，#12345 #1234567"
+    assert colours == [(0x2F / 255, 0x4A / 255, 0x3E / 255), (1.0, 1.0, 1.0)]
+
+
+def test_a_typed_marker_is_no_colour(reader):
+    tokens = reader.tokenize([f"{HEX_TOKEN} #FF0000"])
+    assert tokens.order.sum() == 1
+    assert tokens.colours[tokens.order == 1].tolist() == [[1.0, 0.0, 0.0]]
+
+
+def test_each_colour_changes_the_states_and_so_does_their_order(reader):
+    states = reader.read(["云 #102030、#A0B0C0", "云 #102030、#A0B0C1", "云 #A0B0C0、#102030"])
+    assert not torch.equal(states[0], states[1])
+    assert not torch.allclose(states[0], states[2], atol=1e-4)
+
+
+def test_more_colours_than_places_are_read_without_harm(reader):
+    tokens = reader.tokenize(["#000000 " * 12])
+    assert tokens.order.max() == MAX_COLOURS
+
+
+def test_a_prompt_reads_the_same_alone_and_beside_a_longer_one(reader):
+    together = reader.read(["云计算", "a much longer prompt about a lighthouse at the bottom, #2F4A3E"])
+    torch.testing.assert_close(together[:1], reader.read(["云计算"]), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("prompt", ["", " ", "😀😀", "𠮷", "x" * 2000, "云" * 2000, "\u202e\u0000"])
+def test_any_prompt_gives_finite_states(reader, prompt):
+    states = reader.read([prompt, ""])
+    assert states.shape == (2, 8, 16)
+    assert torch.isfinite(states).all()
+
+
+def test_a_saved_reader_reads_the_same(reader, folder):
+    torch.testing.assert_close(load_prompt_reader(folder).read(["云 #102030"]), reader.read(["云 #102030"]))
+
+
+@pytest.mark.parametrize("break_it", [
+    lambda folder: (folder / "model.safetensors").unlink(), lambda folder: (folder / TOKENIZER_FILE).write_text("{}"),
+    lambda folder: (folder / "config.json").write_text("{}"), lambda folder: (folder / "config.json").write_text("[1]")])
+def test_a_broken_folder_is_named(folder, break_it):
+    break_it(folder)
+    with pytest.raises(CheckpointError, match=folder.name):
+        load_prompt_reader(folder)
+
+
+def test_a_tokenizer_without_the_colour_marker_is_refused(folder):
+    file = folder / TOKENIZER_FILE
+    file.write_text(file.read_text().replace(HEX_TOKEN, "[OTHER]"))
+    with pytest.raises(CheckpointError, match=r"\[HEX\]"):
+        load_prompt_reader(folder)

@@ -112,16 +112,20 @@ class PromptReader:
 
     def __init__(self, tokenizer: Tokenizer, encoder: MiniTextEncoder) -> None:
         self.tokenizer, self.encoder = tokenizer, encoder
+        marker = tokenizer.token_to_id(HEX_TOKEN)
+        if marker is None:
+            raise ValueError(f"the tokenizer has no token {HEX_TOKEN}, which stands for colours")
+        self.marker = marker
 
     def tokenize(self, prompts: list[str]) -> Tokens:
         """Padded tokens of `prompts`, each cut at the encoder's longest text."""
         marked = [split_colours(prompt) for prompt in prompts]
         encoded = self.tokenizer.encode_batch([text for text, _ in marked])
         rows = [row.ids[: self.encoder.config.max_tokens] or [0] for row in encoded]
-        longest, marker = max(map(len, rows)), self.tokenizer.token_to_id(HEX_TOKEN)
+        longest = max(map(len, rows))
         ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
         mask = torch.arange(longest)[None] < torch.tensor([len(row) for row in rows])[:, None]
-        is_hex = ids.eq(marker)
+        is_hex = ids.eq(self.marker)
         order = (is_hex.cumsum(1) * is_hex).clamp_max(MAX_COLOURS)
         colours = torch.zeros(*ids.shape, 3)
         for row, (_, found) in enumerate(marked):
@@ -151,9 +155,6 @@ def load_prompt_reader(folder: str | Path, device: str | torch.device = "cpu",
             encoder = MiniTextEncoder(config)
         state = {name: tensor.to(device=device, dtype=dtype) for name, tensor in load_file(folder / "model.safetensors").items()}
         encoder.load_state_dict(state, assign=True)
-        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+        return PromptReader(Tokenizer.from_file(str(folder / TOKENIZER_FILE)), encoder.eval().requires_grad_(False))
     except Exception as exc:  # tokenizers raises bare Exception
         raise CheckpointError(f"{folder}: not a text encoder of this kind: {exc}") from exc
-    if tokenizer.token_to_id(HEX_TOKEN) is None:
-        raise CheckpointError(f"{folder / TOKENIZER_FILE}: has no token {HEX_TOKEN}, which stands for colours")
-    return PromptReader(tokenizer, encoder.eval().requires_grad_(False))

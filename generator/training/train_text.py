@@ -12,13 +12,13 @@ from random import Random
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 
 from generator.studio.palettes import COLOUR_NAMES, PALETTES
 from generator.studio.scene import DENSITIES, MOTIFS, PLACES, sample_scene
-from generator.text_encoder import HEX_TOKEN, TOKENIZER_FILE, MiniTextEncoder, PromptReader, TextEncoderConfig
+from generator.text_encoder import HEX_TOKEN, TOKENIZER_FILE, MiniTextEncoder, PromptReader, TextEncoderConfig, load_prompt_reader
 from generator.training.captions import (
     DENSITY_WORDS,
     FILLERS,
@@ -31,6 +31,7 @@ from generator.training.captions import (
 )
 
 COLOUR_STATES = 5
+HEADS_FILE = "reading_heads.safetensors"
 BATCH = 48
 LEARNING_RATE = 1.5e-3
 WORDS_SHARE = 0.12
@@ -125,19 +126,28 @@ def measure_reading(reader: PromptReader, heads: ReadingHeads, count: int = 600,
     return result
 
 
-def train(minutes: float, folder: Path, seed: int = 0) -> None:
-    """Train for `minutes` of wall time and write folder/text_encoder; prints a line every 50 steps."""
+def train(minutes: float, folder: Path, *, go_on: bool = False, seed: int = 0) -> None:
+    """Train for `minutes` of wall time and write folder/text_encoder; prints a line every 50 steps.
+
+    go_on: start from the encoder and heads in `folder`, with whole captions at once.
+    """
     torch.manual_seed(seed)
-    tokenizer = train_tokenizer()
-    reader = PromptReader(tokenizer, MiniTextEncoder(TextEncoderConfig(vocabulary=tokenizer.get_vocab_size())))
+    if go_on:
+        reader = load_prompt_reader(folder / "text_encoder")
+        reader.encoder.float().train().requires_grad_(True)
+    else:
+        tokenizer = train_tokenizer()
+        reader = PromptReader(tokenizer, MiniTextEncoder(TextEncoderConfig(vocabulary=tokenizer.get_vocab_size())))
     heads = ReadingHeads(reader.encoder.config.state_width)
+    if go_on:
+        heads.load_state_dict(load_file(folder / HEADS_FILE))
     parameters = [*reader.encoder.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
-    rng, started, step, share = Random(seed), time.monotonic(), 0, 0.0
+    rng, started, step, share = Random(seed + go_on), time.monotonic(), 0, 0.0
     while share < 1:
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * min(1, (step + 1) / 100) * max(1 - share, 0.02)
-        early = share < WORDS_SHARE
+        early = share < WORDS_SHARE and not go_on
         captions = draw_words(rng, 8 * BATCH) if early else [*draw_captions(rng, BATCH), *draw_words(rng, BATCH // 4)]
         with torch.autocast("cpu", torch.bfloat16):
             states = reader.read([caption.text for caption in captions])
@@ -161,7 +171,7 @@ def _write(reader: PromptReader, heads: ReadingHeads, folder: Path) -> None:
               target / "model.safetensors")
     content = {"_class_name": "MiniTextEncoder", **asdict(reader.encoder.config)}
     (target / "config.json").write_text(json.dumps(content, indent=1) + "\n")
-    save_file(dict(heads.state_dict()), folder / "reading_heads.safetensors")
+    save_file(dict(heads.state_dict()), folder / HEADS_FILE)
 
 
 def main() -> None:
@@ -169,8 +179,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--folder", type=Path, default=Path("build/training"))
+    parser.add_argument("--go-on", action="store_true", help="start from the encoder already in the folder")
     chosen = parser.parse_args()
-    train(chosen.minutes, chosen.folder)
+    train(chosen.minutes, chosen.folder, go_on=chosen.go_on)
 
 
 if __name__ == "__main__":

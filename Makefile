@@ -33,4 +33,4 @@ services:  ## Install the servers that some tests talk to (Debian, as root)
 	bash tests/services/install.sh
 
 bench: setup  ## Measure speed and memory on this machine
-	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.run --write docs/benchmarks.md

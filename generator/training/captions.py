@@ -48,6 +48,16 @@ FILLERS = {
 }
 
 
+QUIET_SIDES: dict[Place, tuple[Place, ...]] = {"left": ("right",), "right": ("left",), "top": ("bottom",), "bottom": ("top",),
+                                               "centre": ("bottom", "top")}
+"""Where a title goes beside a subject."""
+SIDE_NAMES: dict[str, dict[Place, str]] = {
+    "zh": {"left": "左侧", "right": "右侧", "top": "上方", "bottom": "下方"},
+    "en": {"left": "on the left", "right": "on the right", "top": "at the top", "bottom": "at the bottom"}}
+NAMELESS_SHARE = 0.12
+"""Of the long captions: no known word in the subject, and a rule that names the motif."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Caption:
     """A caption and what it gives away; None where it says nothing of it."""
@@ -132,24 +142,49 @@ def _colour_list(scene: Scene, language: str, rng: Random) -> str:
     return ("、" if language == "zh" else ", ").join(items)
 
 
+def _quiet(place: Place, language: str, rng: Random) -> str:
+    """The words that keep a title's room free, on the other side of the subject."""
+    if place == "centre" and rng.random() < 0.5:
+        return "四周留白" if language == "zh" else "quiet margins all around"
+    side = SIDE_NAMES[language][rng.choice(QUIET_SIDES[place])]
+    if language == "zh":
+        return f"{side}{rng.choice(('留白', '留白', '留暗'))}{rng.choice(('供标题使用', '供标题使用', ''))}"
+    return f"{rng.choice(('', '', 'dark '))}quiet area {side} for a title"
+
+
+def _rule(motifs: Sequence[str], language: str) -> str:
+    """A style guide's last sentence: the shapes it likes, by name."""
+    names = [topic_words()[motif][language][0] for motif in motifs]
+    if language == "zh":
+        return f"{'、'.join(names)}构成主题隐喻；无人脸、无文字"
+    return f"{', '.join(names)} carry the metaphor; no faces, no text"
+
+
 def _template(scene: Scene, tongue: Tongue, rng: Random) -> str:
-    """The form of prompts/templates/cover.*.j2."""
+    """The form of prompts/templates/cover.*.j2. The subject names the motif; where nothing in it is known, the rule does."""
     language = rng.choice(("zh", "en")) if tongue == "mixed" else tongue
 
     def fill() -> str:
         return rng.choice(FILLERS[language])
 
-    sentence, subjects = _sentence(scene, tongue, rng), _subjects(scene, tongue, rng)
+    if rng.random() < NAMELESS_SHARE:
+        sentence = "".join(_unknown_word(language, rng) for _ in range(3))
+        subjects = [_unknown_word(language, rng) for _ in range(rng.randint(1, 5))]
+        rule = _rule([scene.motif], language)
+    else:
+        sentence, subjects = _sentence(scene, tongue, rng), _subjects(scene, tongue, rng)
+        rule = _rule(rng.sample(list(MOTIFS), rng.randint(1, 3)), language) if rng.random() < 0.5 else fill()
+    quiet = _quiet(scene.place, language, rng) if rng.random() < 0.75 else fill()
     place, density = PLACE_WORDS[language][scene.place][0], DENSITY_WORDS[language][scene.density][0]
     colours = _colour_list(scene, language, rng)
     if language == "zh":
         tone = "深色调" if scene.palette.is_dark else "浅色调"
         return (f"{fill()}封面。主题：{sentence}。画面主体：{'、'.join(subjects)}，以抽象几何形体隐喻。"
-                f"构图：主体位于{place}，{fill()}，{density}。配色：{colours}，{tone}。光线：{fill()}。质感：{fill()}。{fill()}。{fill()}。")
+                f"构图：主体位于{place}，{quiet}，{density}。配色：{colours}，{tone}。光线：{fill()}。质感：{fill()}。{fill()}；{rule}。")
     tone = "dark tones" if scene.palette.is_dark else "light tones"
     return (f"{fill().capitalize()} cover. Theme: {sentence}. Subject: {', '.join(subjects)}, as an abstract geometric metaphor. "
-            f"Composition: subject {place}, {fill()}, {density}. Palette: {colours}, {tone}. Light: {fill()}. Texture: {fill()}. "
-            f"{fill().capitalize()}. {fill().capitalize()}.")
+            f"Composition: subject {place}, {quiet}, {density}. Palette: {colours}, {tone}. Light: {fill()}. Texture: {fill()}. "
+            f"{fill().capitalize()}. {rule.capitalize()}.")
 
 
 def _short(scene: Scene, tongue: Tongue, rng: Random) -> Caption:
@@ -160,6 +195,8 @@ def _short(scene: Scene, tongue: Tongue, rng: Random) -> Caption:
     parts = [_sentence(scene, tongue, rng)]
     if place:
         parts.append(("主体" if language == "zh" and rng.random() < 0.5 else "") + rng.choice(PLACE_WORDS[language][place]))
+        if rng.random() < 0.3:
+            parts.append(_quiet(place, language, rng))
     if density:
         parts.append(rng.choice(DENSITY_WORDS[language][density]))
     colours: tuple[RGB, ...] = ()

@@ -146,7 +146,7 @@ def train(minutes: float, folder: Path, *, go_on: bool = False, seed: int = 0) -
     rng, started, step, share = Random(seed + go_on), time.monotonic(), 0, 0.0
     while share < 1:
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * min(1, (step + 1) / 100) * max(1 - share, 0.02)
+            group["lr"] = (LEARNING_RATE / 2 if go_on else LEARNING_RATE) * min(1, (step + 1) / 100) * max(1 - share, 0.02)
         early = share < WORDS_SHARE and not go_on
         captions = draw_words(rng, 8 * BATCH) if early else [*draw_captions(rng, BATCH), *draw_words(rng, BATCH // 4)]
         with torch.autocast("cpu", torch.bfloat16):

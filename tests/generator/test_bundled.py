@@ -1,0 +1,67 @@
+"""The weights that ship: they fit, they load, they paint what is asked, and the same again from the same seed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from generator.pipeline import BUNDLED_FOLDER, CoverPainter
+from generator.request import CoverRequest
+from generator.studio.palettes import PALETTES
+from generator.training.colours import palette_distance
+
+MEGABYTE = 1_000_000
+STEPS = 12
+
+
+@pytest.fixture(scope="module")
+def painter():
+    return CoverPainter()
+
+
+def paint(painter, prompt, *, size=(640, 320), seed=1, steps=STEPS):
+    image = painter.generate(CoverRequest(prompt=prompt, negative="", width=size[0], height=size[1], steps=steps, guidance=3.0,
+                                          seed=seed, checkpoint=painter.checkpoint))
+    return np.frombuffer(image.rgb, np.uint8).reshape(image.height, image.width, 3)
+
+
+def test_the_bundled_model_fits_and_has_a_card():
+    files = [file for file in BUNDLED_FOLDER.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= 40 * MEGABYTE
+    assert (BUNDLED_FOLDER / "README.md").read_text(encoding="utf-8").startswith("---\nlicense: apache-2.0")
+
+
+@pytest.mark.parametrize("size", [(1200, 630), (1024, 1024)])
+def test_covers_come_in_exactly_the_size_asked_for_and_the_same_again(painter, size):
+    first = paint(painter, "云原生架构，主体位于右侧，大面积留白", size=size, steps=4)
+    assert first.shape == (size[1], size[0], 3)
+    assert np.array_equal(first, paint(CoverPainter(), "云原生架构，主体位于右侧，大面积留白", size=size, steps=4))
+    assert not np.array_equal(first, paint(painter, "云原生架构，主体位于右侧，大面积留白", size=size, steps=4, seed=2))
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_palette_asked_for_is_the_one_painted(painter, language):
+    dark = next(palette for palette in PALETTES if palette.is_dark)
+    light = next(palette for palette in PALETTES if not palette.is_dark)
+
+    def ask(palette):
+        colours = "、".join("#{:02X}{:02X}{:02X}".format(*colour) for colour in palette.colours)
+        return f"山峰，配色：{colours}" if language == "zh" else f"mountains, palette {colours}"
+
+    for own, other in ((dark, light), (light, dark)):
+        picture = paint(painter, ask(own))
+        assert palette_distance(picture, list(own.colours[:2])) < palette_distance(picture, list(other.colours[:2])) / 2
+
+
+@pytest.mark.parametrize(("prompt", "side"), [("齿轮，主体位于左侧，大面积留白", 0), ("齿轮，主体位于右侧，大面积留白", 1),
+                                              ("a clock, on the left, minimal", 0), ("a clock, on the right, minimal", 1)])
+def test_the_subject_stands_where_it_is_asked_to(painter, prompt, side):
+    edges = np.zeros(2)
+    for seed in range(3):
+        change = np.abs(np.diff(paint(painter, prompt, seed=seed).astype(int), axis=1)).sum((0, 2))
+        edges += [change[:320].sum(), change[320:].sum()]
+    assert edges.argmax() == side
+
+
+def test_weights_are_safetensors_only():
+    assert {file.suffix for file in Path(BUNDLED_FOLDER).rglob("*") if file.is_file()} <= {".safetensors", ".json", ".md"}

@@ -20,6 +20,8 @@ from generator.errors import CheckpointError
 
 HEX_TOKEN = "[HEX]"
 MAX_COLOURS = 7
+NEIGHBOURS = 7
+"""Tokens that a token sees directly: enough to bind "left" to "subject" rather than to "quiet area"."""
 HEX_COLOUR = re.compile(r"#([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})(?![0-9A-Fa-f])")
 TOKENIZER_FILE = "tokenizer.json"
 
@@ -88,6 +90,9 @@ class MiniTextEncoder(nn.Module):
         self.embed = nn.Embedding(config.vocabulary, config.width)
         self.colour_in = nn.Linear(3, config.width)
         self.order_embed = nn.Embedding(MAX_COLOURS + 1, config.width)
+        self.neighbours = nn.Conv1d(config.width, config.width, NEIGHBOURS, padding=NEIGHBOURS // 2, groups=config.width,
+                                    bias=False)
+        nn.init.zeros_(self.neighbours.weight)
         self.positions = nn.Parameter(torch.randn(config.max_tokens, config.width) * 0.02)
         self.queries = nn.Parameter(torch.randn(config.states, config.width) * 0.2)
         self.layers = nn.ModuleList(EncoderLayer(config.width, config.heads) for _ in range(config.layers))
@@ -99,6 +104,8 @@ class MiniTextEncoder(nn.Module):
         colours = self.colour_in(tokens.colours * 2 - 1) + self.order_embed(tokens.order)
         text = self.embed(tokens.ids) + self.positions[: tokens.ids.shape[1]]
         text = torch.where((tokens.order > 0)[..., None], text + colours, text)
+        text = text * tokens.mask[..., None]
+        text = text + self.neighbours(text.transpose(1, 2)).transpose(1, 2)
         x = torch.cat([self.queries.expand(len(text), -1, -1), text], dim=1)               # [B, S+T, D]
         seen = F.pad(tokens.mask, (self.config.states, 0), value=True)[:, None, None]
         for layer in self.layers:

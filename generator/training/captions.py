@@ -152,6 +152,14 @@ def _quiet(place: Place, language: str, rng: Random) -> str:
     return f"{rng.choice(('', '', 'dark '))}quiet area {side} for a title"
 
 
+def write_composition(place: Place, language: str, rng: Random) -> str:
+    """The clause of a template that says where the subject stands and which side stays quiet."""
+    quiet = _quiet(place, language, rng)
+    if language == "zh":
+        return f"构图：主体位于{PLACE_WORDS['zh'][place][0]}，{quiet}"
+    return f"Composition: subject {PLACE_WORDS['en'][place][0]}, {quiet}"
+
+
 def _rule(motifs: Sequence[str], language: str) -> str:
     """A style guide's last sentence: the shapes it likes, by name."""
     names = [topic_words()[motif][language][0] for motif in motifs]

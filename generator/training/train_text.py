@@ -27,6 +27,7 @@ from generator.training.captions import (
     common_characters,
     topic_words,
     write_caption,
+    write_composition,
     write_unrelated,
 )
 
@@ -106,6 +107,15 @@ def draw_words(rng: Random, count: int) -> list[Caption]:
     return captions
 
 
+def draw_places(rng: Random, count: int) -> list[Caption]:
+    """Lessons in where the subject stands when the quiet side is named as well."""
+    captions = []
+    for _ in range(count):
+        place, language = rng.choice(PLACES), rng.choice(("zh", "en"))
+        captions.append(Caption(text=write_composition(place, language, rng), tongue="mixed", place=place))
+    return captions
+
+
 def draw_captions(rng: Random, count: int) -> list[Caption]:
     """Fresh captions; one in twelve asks for nothing."""
     return [Caption(text=write_unrelated(rng), tongue="mixed") if rng.random() < 1 / 12 else write_caption(sample_scene(rng), rng)
@@ -146,18 +156,20 @@ def train(minutes: float, folder: Path, *, go_on: bool = False, seed: int = 0) -
     rng, started, step, share = Random(seed + go_on), time.monotonic(), 0, 0.0
     while share < 1:
         for group in optimizer.param_groups:
-            group["lr"] = (LEARNING_RATE / 2 if go_on else LEARNING_RATE) * min(1, (step + 1) / 100) * max(1 - share, 0.02)
+            group["lr"] = LEARNING_RATE * min(1, (step + 1) / 100) * max(1 - share, 0.02)
         early = share < WORDS_SHARE and not go_on
-        captions = draw_words(rng, 8 * BATCH) if early else [*draw_captions(rng, BATCH), *draw_words(rng, BATCH // 4)]
+        lessons = [*draw_words(rng, 8 * BATCH if early else BATCH // 4), *draw_places(rng, BATCH)]
+        captions = [] if early else draw_captions(rng, BATCH)
         with torch.autocast("cpu", torch.bfloat16):
-            states = reader.read([caption.text for caption in captions])
-        loss = reading_loss(heads, states.float(), captions)
+            states = torch.cat([reader.read([caption.text for caption in part]) for part in (lessons, captions) if part])
+        loss = reading_loss(heads, states.float(), [*lessons, *captions])
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         if step % 50 == 0:
-            print(f"step {step} · {time.monotonic() - started:.0f} s · loss {loss.item():.4f}", flush=True)
+            print(f"step {step} · {time.monotonic() - started:.0f} s · loss {loss.item():.4f} · "
+                  f"{json.dumps(measure_reading(reader, heads, 90)) if step % 200 == 0 else ''}", flush=True)
         step, share = step + 1, (time.monotonic() - started) / (minutes * 60)
     print(json.dumps(measure_reading(reader, heads), indent=1), flush=True)
     _write(reader, heads, folder)

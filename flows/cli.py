@@ -4,7 +4,9 @@ Standard output carries results only; progress and errors go to standard error.
 Exit codes: 0 done, 1 failure, 2 bad input, 130 stopped.
 """
 
+import io
 import logging
+import os
 import re
 import sys
 import traceback
@@ -116,8 +118,7 @@ def backlog(
 
     if limit is not None and limit < 1:
         _bad(f"limit: {limit} is not at least 1")
-    place = Path(source)
-    folder = out or (place / "covers" if place.is_dir() else Path("covers"))
+    folder = out or (Path(source) / "covers" if os.path.isdir(source) else Path("covers"))  # False for what is no path at all
     if write and "://" in source:
         _bad(f"source: {source!r} is on the web and read only; --write needs a file or folder")
     is_written = "://" not in source if write is None else write
@@ -269,6 +270,9 @@ def main() -> None:
     handler.setFormatter(logging.Formatter("fengmian: %(message)s"))
     for room in ("flows", "integrations", "generator", "prompts"):  # not the root: other people's logs are theirs
         logging.getLogger(room).addHandler(handler)
+    for stream in (sys.stdout, sys.stderr):  # a locale that lacks a letter must not end the run
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -285,7 +289,7 @@ def run(arguments: list[str]) -> int:
         _complain(exc, debug=debug)
         return 2 if _is_bad_input(exc) else 1
     if result == STOPPED:
-        print("fengmian: stopped; the same command goes on where it stopped", file=sys.stderr)
+        print("fengmian: stopped; nothing that was finished is lost", file=sys.stderr)
     return result if isinstance(result, int) else 0
 
 

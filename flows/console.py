@@ -18,7 +18,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from flows import cover_post as plain_engine
-from flows.cover_backlog import OUR_ERRORS, Outcome, count_posts, cover_backlog, list_failures
+from flows.cover_backlog import Outcome, count_posts, cover_backlog, list_failures
 from flows.errors import BacklogFailed, BadInput
 from flows.record import CoverRecord, Wishes
 from flows.steps import place_file
@@ -99,7 +99,7 @@ def cover_all(source: str, posts: list[str], wishes: Wishes, *, as_json: bool,
             try:
                 with Watcher(post_id):
                     record = (engine or plain_engine).cover_post(source, post_id, wishes)
-            except OUR_ERRORS as exc:
+            except Exception as exc:  # one post's trouble, foreseen or not, never stops the others
                 failures.append(exc)
                 complain(exc, post_id if len(posts) > 1 else "")
             else:

@@ -1,5 +1,6 @@
 """Every post without a cover gets one. One bad post never stops the rest; a second run goes on where one ended."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -12,8 +13,9 @@ from generator.errors import GeneratorError
 from integrations.errors import IntegrationError
 from prompts.errors import PromptError
 
+log = logging.getLogger(__name__)
 OUR_ERRORS = (FlowError, IntegrationError, GeneratorError, PromptError)
-"""Everything that can go wrong with one post and says why; anything else is a bug and may be seen as one."""
+"""Everything foreseen that can go wrong with one post; anything else is a bug, told with its traceback."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,9 @@ def _cover_one(source: str, post_id: str, wishes: Wishes, dry_run: bool, run: Ru
         record = cover_post(source, post_id, wishes, run)
     except OUR_ERRORS as exc:
         return Outcome(post_id=post_id, result="failed", reason=" ".join(str(exc).split()).removeprefix(f"{post_id}: "))
+    except Exception as exc:  # one post's trouble, foreseen or not, never stops the others
+        log.exception("%s: not foreseen, please report it", post_id)
+        return Outcome(post_id=post_id, result="failed", reason=f"{type(exc).__name__}: {' '.join(str(exc).split())}"[:300])
     return Outcome(post_id=post_id, title=record.title, result=record.status, record=record)
 
 

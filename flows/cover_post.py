@@ -25,6 +25,7 @@ def cover_post(source: str, post_id: str, wishes: Wishes, run: Runner = plainly)
     Raises CoverRejected when a screen says no; Unavailable for what is worth trying again; Refused, NotFound,
     PromptError, GeneratorError otherwise.
     """
+    steps.check_wishes(wishes)
     watch = Stopwatch()
     with watch.timing("fetch"):
         article = run(steps.fetch)(source, post_id)

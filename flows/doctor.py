@@ -12,7 +12,6 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from flows import wiring
-from flows.cover_backlog import OUR_ERRORS
 from flows.errors import CoverRejected, SettingsError
 from flows.settings import FILE_VARIABLE, settings_file
 from generator.request import CoverImage, CoverRequest
@@ -109,7 +108,7 @@ def print_report(report: Report, as_json: bool) -> int:
 def _look(part: str, check: Callable[[wiring.Ports], Finding | str], remedy: str, ports: wiring.Ports) -> Finding:
     try:
         found = check(ports)
-    except (*OUR_ERRORS, ValueError) as exc:
+    except Exception as exc:  # whatever one part does, the others are still told about
         return Finding(part=part, state="gap", found=" ".join(str(exc).split()), remedy=remedy)
     return Finding(part=part, state="ok", found=found) if isinstance(found, str) else found
 

@@ -38,7 +38,7 @@ Address = Annotated[str, AfterValidator(_check_address)]
 class Section(BaseModel):
     """A group of settings that refuses names it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class GeneratorSettings(Section):
@@ -58,6 +58,7 @@ class SummarizerSettings(Section):
     model: str = Field(default="", description="folder or id of a T5 checkpoint, for kind t5")
     asking: Literal["cloze", "prefix"] = "cloze"
     question: str = Field(default="", description="what the model is asked, if not the usual: with {gap} for cloze")
+    revision: str = Field(default="", description="commit or tag of a model id")
     local_files_only: bool = True
     safetensors_only: bool = Field(default=True, description="refuse pickled weights, which can run code")
 
@@ -124,6 +125,8 @@ class SafetySettings(Section):
         default="hold", description="what happens to a cover that a screen wants a person to see"
     )
     nsfw_model: str = Field(default="", description="folder or id of an image classifier")
+    nsfw_revision: str = Field(default="", description="commit or tag of a model id")
+    nsfw_sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$", description="digest of its weights; others are refused")
     nsfw_review_at: float = Field(default=0.5, ge=0, le=1)
     nsfw_block_at: float = Field(default=0.85, ge=0, le=1)
     local_files_only: bool = True
@@ -194,7 +197,7 @@ def load_settings(folder: Path | None = None) -> Settings:
         raise SettingsError("; ".join(_explain(error) for error in exc.errors(include_url=False))) from None
     except SourceError as exc:
         raise SettingsError(str(exc)) from None
-    except (OSError, ValueError, yaml.YAMLError) as exc:
+    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as exc:  # the last two: YAML that is no mapping
         raise SettingsError(f"{file}: not readable as YAML settings: {' '.join(str(exc).split())}") from None
 
 

@@ -32,6 +32,13 @@ PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 """What ails a disk, not the question."""
 
 
+def check_wishes(wishes: Wishes) -> None:
+    """Raise BadInput where a post would get a cover that its readers cannot reach."""
+    if wishes.write and not wishes.out and not wiring.ports().settings.store.base_url:
+        raise BadInput("write: the post would name a file in our own store; give a folder of the site (out), "
+                       "or set store.base_url")
+
+
 def fetch(source: str, post_id: str) -> Article:
     """The post as an Article."""
     return wiring.ports().open_source(source).read(post_id)
@@ -114,7 +121,7 @@ def paint_once(request: CoverRequest) -> Painted:
                 return Painted(cover=found or _paint(request, watch), cached=found is not None, seconds=watch.seconds)
         if not is_told:
             log.warning(
-                "cover %s: another process is painting it; waiting at most %.0f s", request.fingerprint[:12], hold_s
+                "cover %s: another process is painting it; waiting at most %.0f s", request.fingerprint[:12], 2 * hold_s
             )
             is_told = True
         time.sleep(WAIT_S)
@@ -124,15 +131,13 @@ def paint_once(request: CoverRequest) -> Painted:
 def find_whole(fingerprint: str, watch: Stopwatch) -> CachedCover | None:
     """The remembered cover if every file of it is still there and whole; else None, and the record is forgotten.
 
-    A cover that was never screened does not count once the site has a picture screen. Raises CoverRejected for one that
-    the site's policy, stricter than it was, no longer lets through.
+    A cover judged by another picture screen or bounds than the site's own, or by none, does not count: it is painted and
+    judged anew. Raises CoverRejected for one that waits for a person where the site holds those.
     """
     ports = wiring.ports()
     with watch.timing("store"):
         found = ports.cache.find(fingerprint)
-        if found is None or (
-            ports.pictures is not None and any(v.decision == "not_configured" for v in found.verdicts)
-        ):
+        if found is None or (ports.pictures and any(v.policy != ports.pictures.policy for v in found.verdicts)):
             return None
         for file in found.files:
             data = ports.store.get(file.name)
@@ -143,7 +148,7 @@ def find_whole(fingerprint: str, watch: Stopwatch) -> CachedCover | None:
                 ports.cache.forget(fingerprint)
                 return None
     _accept(found.verdicts, "picture")
-    return found
+    return replace(found, files=tuple(replace(file, path=ports.store.address(file.name)) for file in found.files))
 
 
 def _paint(request: CoverRequest, watch: Stopwatch) -> CachedCover:

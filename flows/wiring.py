@@ -28,7 +28,7 @@ class LazyPainter(ImageGenerator):
     @cached_property
     def checkpoint(self) -> str:
         """Name and revision of the weights. Raises CheckpointError."""
-        return checkpoint_name(self._folder)
+        return checkpoint_name(self._folder, self._dtype)
 
     @cached_property
     def _painter(self) -> ImageGenerator:
@@ -114,6 +114,7 @@ class Ports:
                     model=chosen.model,
                     asking=chosen.asking,
                     question=chosen.question,
+                    revision=chosen.revision or None,
                     local_files_only=chosen.local_files_only,
                     safetensors_only=chosen.safetensors_only,
                 )
@@ -138,7 +139,8 @@ class Ports:
         from integrations.safety.nsfw import PictureRules, TransformersPictureScreen
         with _building("safety"):
             rules = PictureRules(review_at=safety.nsfw_review_at, block_at=safety.nsfw_block_at)
-        return TransformersPictureScreen(safety.nsfw_model, rules, local_files_only=safety.local_files_only)
+        return TransformersPictureScreen(safety.nsfw_model, rules, revision=safety.nsfw_revision or None,
+                                         weights_sha256=safety.nsfw_sha256, local_files_only=safety.local_files_only)
 
     @cached_property
     def generator(self) -> ImageGenerator:

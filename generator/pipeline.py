@@ -40,7 +40,7 @@ class CoverPainter:
     @cached_property
     def checkpoint(self) -> str:
         """Name and revision of the weights, as it enters the fingerprint."""
-        return checkpoint_name(self.folder)
+        return checkpoint_name(self.folder, str(self.dtype).removeprefix("torch."))
 
     @cached_property
     def transformer(self) -> MMDiT:

@@ -10,11 +10,14 @@ BUNDLED_FOLDER = Path(__file__).with_name("weights") / "mini"
 """The weights that come with the project."""
 
 
-def checkpoint_name(folder: Path) -> str:
-    """Name and revision of the weights in `folder`, as they enter the fingerprint. Raises CheckpointError."""
+def checkpoint_name(folder: Path, dtype: str = "float32") -> str:
+    """Name and revision of the weights in `folder`, and the precision if not float32: what the fingerprint knows them by.
+
+    Devices differ in the last bits only and are not named. Raises CheckpointError.
+    """
     if not (folder / INDEX_FILE).is_file():
         raise CheckpointError(f"{folder / INDEX_FILE}: no such file; a checkpoint folder has one")
-    return f"{folder.resolve().name}@{revision(folder)}"
+    return f"{folder.resolve().name}@{revision(folder)}{'' if dtype == 'float32' else f'+{dtype}'}"
 
 
 def revision(folder: str | Path) -> str:

@@ -62,6 +62,10 @@ class MemoryImageStore(ImageStore):
         """Store `data` once and return its address."""
         check_put(name, data, content_type)
         self._files.setdefault(name, data)
+        return self.address(name)
+
+    def address(self, name: str) -> str:
+        """The address of `name`."""
         return public_address(self._base_url, name)
 
     def get(self, name: str) -> bytes | None:

@@ -35,6 +35,8 @@ class Verdict:
     scores: dict[str, float] = field(default_factory=dict)
     model: str = ""
     """Model id and revision or hash that decided, or the word list's version."""
+    policy: str = ""
+    """Of a picture screen: the model and the bounds that decided."""
     milliseconds: float = 0.0
     detail: str = ""
 
@@ -125,6 +127,10 @@ class ImageStore(Protocol):
         """The bytes stored under `name`, or None. Raises Unavailable."""
         ...
 
+    def address(self, name: str) -> str:
+        """Where readers find `name` now: a cover may be older than the site's CDN."""
+        ...
+
 
 class WordScreen(Protocol):
     """Looks for words that must not be published."""
@@ -136,6 +142,11 @@ class WordScreen(Protocol):
 
 class PictureScreen(Protocol):
     """Looks at a finished picture."""
+
+    @property
+    def policy(self) -> str:
+        """The model and the bounds in force, as in the verdicts: one made under another policy does not count."""
+        ...
 
     def check(self, picture: CoverImage) -> Verdict:
         """The verdict; a failure to decide is decision "error", never a pass."""

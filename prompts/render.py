@@ -60,6 +60,8 @@ def render(brief: Brief, style: StyleGuide, language: Language, templates: Path 
     """
     variables = _variables(brief, style, language)
     name = f"cover.{language}.j2"
+    if templates and not templates.is_dir():
+        raise PromptError(f"template folder {templates}: there is no such folder")
     site = templates / name if templates else None
     written = _render_site(site, variables) if site and site.is_file() else _our_template(name).render(variables)
     text = plain(written)
@@ -115,7 +117,7 @@ def _render_site(file: Path, variables: dict[str, object]) -> str:
     if child.returncode < 0:
         raise PromptError(f"template {file.name}: it runs longer than {SITE_TEMPLATE_S} s")
     if child.returncode > 0:
-        raise PromptError(f"template {file.name}: it needs too much memory")
+        raise PromptError(f"template {file.name}: it needs too much memory, or broke the process that runs it")
     reply: dict[str, str] = json.loads(child.stdout)
     if "error" in reply:
         raise PromptError(f"template {file.name}: {plain(reply['error'])[:300]}")

@@ -24,22 +24,23 @@ RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del'
 def make_client(url: str, timeout_s: float) -> Redis:
     """A client for `url` (redis://, rediss:// or unix://) that gives up after `timeout_s` and does not retry.
 
-    Raises ValueError if the URL has another scheme.
+    Raises ValueError, which never shows the URL, if it cannot be read.
     """
-    return Redis.from_url(
-        url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
-    )
+    try:
+        return Redis.from_url(
+            url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
+        )
+    except ValueError:
+        raise ValueError("redis_url is not a Redis address: it must be redis://host:6379/0, rediss:// or unix://, and "
+                         "/, # and @ in a password are written %2F, %23 and %40") from None
 
 
 class RedisCoverCache(CoverCache):
-    """prefix: put before every key. keep_s: seconds after which a record is dropped; None keeps it for good."""
+    """prefix: put before every key."""
 
-    def __init__(self, client: Redis, prefix: str = "fengmian:", keep_s: int | None = None) -> None:
-        if keep_s is not None and keep_s < 1:
-            raise ValueError(f"cache: keep_s is {keep_s}; it must be at least 1 second, or None")
+    def __init__(self, client: Redis, prefix: str = "fengmian:") -> None:
         self._client = client
         self._prefix = prefix
-        self._keep_s = keep_s
 
     def find(self, fingerprint: str) -> CachedCover | None:
         """The finished cover for these exact inputs, or None. A damaged record is a miss."""
@@ -53,7 +54,7 @@ class RedisCoverCache(CoverCache):
     def remember(self, cover: CachedCover) -> None:
         """Keep `cover`; the newest wins."""
         key, text = self._cover_key(cover.fingerprint), record.encode(cover)
-        self._ask(lambda: self._client.set(key, text, ex=self._keep_s))
+        self._ask(lambda: self._client.set(key, text))
 
     def forget(self, fingerprint: str) -> None:
         """Drop the record, if there is one."""

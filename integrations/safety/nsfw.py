@@ -13,18 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from safetensors import SafetensorError
 
 from generator.request import CoverImage
+from integrations.checkpoints import FAILURES, list_strays
 from integrations.errors import IntegrationError, NotFound, Refused
 from integrations.ports import Decision, PictureScreen, Verdict
 
 CHECK = "nsfw"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 UNSAFE_LABELS = ("nsfw", "porn", "sexy", "hentai", "nude", "nudity", "explicit", "unsafe")
-
-# What the libraries raise on missing, damaged or strange checkpoints and pictures. Anything else is our own mistake.
-FAILURES = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError, SafetensorError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +82,12 @@ class TransformersPictureScreen(PictureScreen):
         self._classifier: _Classifier | None = None
         self._lock = threading.Lock()
 
+    @property
+    def policy(self) -> str:
+        """The model as named in the settings, its pins, and the bounds. Loads nothing."""
+        pins = "".join(f"@{pin}" for pin in (self._revision, self._weights_sha256) if pin)
+        return f"{self._model}{pins}; review from {self._rules.review_at:g}, block from {self._rules.block_at:g}"
+
     def check(self, picture: CoverImage) -> Verdict:
         """The verdict; whatever goes wrong is decision "error" with its reason in `detail`, never a pass."""
         began = time.perf_counter()
@@ -93,13 +96,15 @@ class TransformersPictureScreen(PictureScreen):
             scores = _scores(classifier, picture)
         except (IntegrationError, *FAILURES) as exc:
             reason = str(exc) if isinstance(exc, IntegrationError) else f"nsfw: {type(exc).__name__}: {exc}"
-            return Verdict(check=CHECK, decision="error", model=self._short_name, detail=" ".join(reason.split()))
+            return Verdict(check=CHECK, decision="error", model=self._short_name, policy=self.policy,
+                           detail=" ".join(reason.split()))
         unsafe = sum(score for label, score in scores.items() if _is_unsafe(label, self._rules))
         return Verdict(
             check=CHECK,
             decision=self._rules.decide(unsafe),
             scores=scores,
             model=classifier.name,
+            policy=self.policy,
             milliseconds=(time.perf_counter() - began) * 1000,
             detail=f"unsafe {unsafe:.3f}; review from {self._rules.review_at:g}, block from {self._rules.block_at:g}",
         )
@@ -133,8 +138,7 @@ class TransformersPictureScreen(PictureScreen):
         network, report = AutoModelForImageClassification.from_pretrained(
             folder, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True, **options
         )
-        strays = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
-        if strays:
+        if strays := list_strays(report):
             raise Refused(f"nsfw: {self._short_name} lacks {len(strays)} tensors of its kind, {strays[0]} for one")
         processor = AutoImageProcessor.from_pretrained(folder, **options)
         labels = [str(network.config.id2label[index]) for index in range(network.config.num_labels)]

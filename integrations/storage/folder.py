@@ -39,7 +39,11 @@ class FolderImageStore(ImageStore):
                 _write(path, data, _place if found is None else os.replace)
         except OSError as exc:
             raise Unavailable(f"folder: cannot store {path}: {exc.strerror or exc}") from exc
-        return str(path.absolute()) if self._base_url is None else public_address(self._base_url, name)
+        return self.address(name)
+
+    def address(self, name: str) -> str:
+        """The file's path, or its public address where there is one."""
+        return str((self._folder / name).absolute()) if self._base_url is None else public_address(self._base_url, name)
 
     def get(self, name: str) -> bytes | None:
         """The bytes stored under `name`; None if there is no such file, or a damaged one."""

@@ -104,7 +104,11 @@ class S3ImageStore(ImageStore):
                 if not holds(name, self._read_there(key)):
                     logger.warning("s3: %s/%s was damaged and is stored anew", self._bucket, key)
                     self._client.put_object(**upload)
-        return public_address(self._base_url, key)
+        return self.address(name)
+
+    def address(self, name: str) -> str:
+        """The public address."""
+        return public_address(self._base_url, self._prefix + name)
 
     def get(self, name: str) -> bytes | None:
         """The bytes stored under `name`; None if there are none, or damaged ones."""

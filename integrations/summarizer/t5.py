@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from integrations.checkpoints import FAILURES, list_strays
 from integrations.errors import NotFound, Refused
 from integrations.ports import Summarizer
 from integrations.summarizer.ranking import Ranking
@@ -114,7 +115,7 @@ class T5Summarizer(Summarizer):
         settings = self._settings
         body = plain(f"{article.title}\n{article.text[: settings.max_input_tokens * 8]}")
         if settings.asking == "cloze":
-            question = (settings.question or CLOZE[article.language]).format(gap=self._sentinels[0])
+            question = (settings.question or CLOZE[article.language]).replace("{gap}", self._sentinels[0])
         else:
             question = settings.question or PREFIX[article.language]
 
@@ -147,11 +148,15 @@ class T5Summarizer(Summarizer):
                  "trust_remote_code": False}
         try:
             tokenizer = AutoTokenizer.from_pretrained(settings.model, **where)
-            model = AutoModelForSeq2SeqLM.from_pretrained(
-                settings.model, use_safetensors=settings.safetensors_only or None, **where)
-        except (OSError, ValueError, KeyError) as exc:
+            # Missing tensors are filled with random numbers; the report names them and the misshapen ones, and we refuse.
+            model, report = AutoModelForSeq2SeqLM.from_pretrained(
+                settings.model, use_safetensors=settings.safetensors_only or None, output_loading_info=True,
+                ignore_mismatched_sizes=True, **where)
+        except FAILURES as exc:
             reason = " ".join(str(exc).split())[:300]
             raise NotFound(f"summarizer: checkpoint {settings.model!r} cannot be loaded: {reason}") from exc
+        if strays := list_strays(report):
+            raise Refused(f"summarizer: {settings.model} lacks {len(strays)} tensors of its kind, {strays[0]} for one")
         return tokenizer, model.to(settings.device).eval()
 
 

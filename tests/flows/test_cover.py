@@ -7,6 +7,10 @@ import tomllib
 import pytest
 from PIL import Image
 
+from flows import steps
+from flows.cover_post import cover_post
+from flows.errors import BadInput
+from flows.record import Wishes
 from tests.flows.conftest import BLOCKED, CHINESE, ENGLISH
 from tests.integrations.safety.test_nsfw import save_vit
 
@@ -264,6 +268,53 @@ def test_a_cached_cover_meets_the_policy_of_today(site, monkeypatch):
     answer = site.run("cover", "posts/a.md", "--json")
     assert (answer.code, answer.out, site.painter.calls) == (1, "", 1)
     assert "picture: nsfw says review" in answer.err
+
+
+def test_a_cached_cover_is_judged_anew_by_stricter_bounds(site, monkeypatch):
+    site.post("a.md")
+    screen_with(site, monkeypatch, (0.0, 0.5))  # unsafe 0.62
+    site.settle(monkeypatch, SAFETY__NSFW_REVIEW_AT="0.7")
+    assert site.run("cover", "posts/a.md").code == 0
+    site.settle(monkeypatch, SAFETY__NSFW_REVIEW_AT="0.3", SAFETY__NSFW_BLOCK_AT="0.6")
+    answer = site.run("cover", "posts/a.md", "--json")
+    assert (answer.code, answer.out) == (1, "")
+    assert "picture: nsfw says block" in answer.err
+
+
+def test_a_cached_cover_is_named_by_the_cdn_of_today(site, monkeypatch):
+    post = site.post("a.md")
+    site.run("cover", "posts/a.md")
+    for cdn in ("https://cdn-a.test", "https://cdn-b.test"):
+        site.settle(monkeypatch, STORE__BASE_URL=cdn)
+        answer = site.run("cover", "posts/a.md", "--write", "--force", "--json")
+        assert answer.record["cached"] is True
+        assert f'cover: "{cdn}/' in post.read_text()
+
+
+def test_a_post_is_never_told_of_a_file_only_we_can_see(site):
+    post = site.post("a.md")
+    with pytest.raises(BadInput, match=r"^write: the post would name a file in our own store"):
+        cover_post(str(site.posts), "a.md", Wishes(write=True))
+    assert (post.read_text(), site.stored) == (CHINESE, [])
+
+
+def test_what_nobody_foresaw_stops_no_other_post(site, monkeypatch, caplog):
+    site.post("a.md")
+    site.post("b.md", ENGLISH)
+    ours = steps.summarise
+
+    def broken(article):
+        if article.id == "a.md":
+            raise ZeroDivisionError("a bug")
+        return ours(article)
+
+    monkeypatch.setattr(steps, "summarise", broken)
+    answer = site.run("cover", "posts", "--json")
+    assert (answer.code, [record["id"] for record in answer.records]) == (1, ["b.md"])
+    assert "fengmian: a.md: ZeroDivisionError: a bug (not foreseen" in answer.err
+    answer = site.run("backlog", "posts", "--json")
+    assert (answer.code, [record["result"] for record in answer.records]) == (1, ["failed", "covered"])
+    assert "a.md: not foreseen" in caplog.text
 
 
 def test_a_folder_is_covered_post_by_post_and_one_bad_post_stops_no_other(site):

@@ -48,7 +48,7 @@ def test_a_backlog_stopped_by_ctrl_c_goes_on_where_it_stopped(site):
     stopped.send_signal(signal.SIGINT)
     answer = site.finish(stopped)
     assert answer.code == 130
-    assert answer.err.endswith("fengmian: stopped; the same command goes on where it stopped\n")
+    assert answer.err.endswith("fengmian: stopped; nothing that was finished is lost\n")
     assert "Traceback" not in answer.err
     finished = {post: post.read_bytes() for post in posts if b"cover:" in post.read_bytes()}
     assert 2 <= len(finished) < 5

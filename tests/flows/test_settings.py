@@ -57,6 +57,9 @@ def test_a_file_can_be_named(folder, monkeypatch):
     ("summarizer: {kind: t5}", "setting summarizer: kind t5 needs summarizer.model"),
     ("store: {kind: s3}", "setting store: kind s3 needs store.endpoint_url"),
     ("cache: 5", "setting cache: "),
+    ("5", "fengmian.yaml: not readable as YAML settings"),
+    ("1: x", "fengmian.yaml: not readable as YAML settings"),
+    ("cache: {hold_s: .inf}", "setting cache.hold_s inf: Input should be a finite number"),
     ("- a\n- b", "fengmian.yaml: not readable as YAML settings"),
     ("style: [", "fengmian.yaml: not readable as YAML settings"),
 ])

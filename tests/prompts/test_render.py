@@ -153,6 +153,11 @@ def test_a_site_template_that_breaks_a_rule_is_refused_in_one_line(tmp_path, sou
     assert "\n" not in str(caught.value)
 
 
+def test_a_template_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(PromptError, match=r"template folder .*none: there is no such folder"):
+        render(BRIEFS["zh"], load_style("modern-minimal"), "zh", tmp_path / "none")
+
+
 def test_an_endless_site_template_is_stopped(tmp_path):
     loop = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
     started = time.perf_counter()

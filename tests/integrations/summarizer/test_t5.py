@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from integrations.errors import NotFound, Refused
 from integrations.summarizer.t5 import T5Settings, T5Summarizer
@@ -125,6 +126,19 @@ def test_pickled_weights_are_refused(tmp_path, cloze):
         shutil.copy(f"{cloze}/{name}", tmp_path)
     torch.save({}, tmp_path / "pytorch_model.bin")
     with pytest.raises(NotFound, match="safetensors"):
+        T5Summarizer(T5Settings(model=str(tmp_path), asking="cloze")).summarise([FIRST])
+
+
+@pytest.mark.parametrize("harm", ["lacking", "cut short"])
+def test_damaged_weights_are_refused_and_never_filled_with_random_numbers(tmp_path, cloze, harm):
+    shutil.copytree(cloze, tmp_path, dirs_exist_ok=True)
+    file = tmp_path / "model.safetensors"
+    if harm == "lacking":
+        tensors = load_file(file)
+        save_file({name: tensor for name, tensor in tensors.items() if "decoder.block.0" not in name}, file, {"format": "pt"})
+    else:
+        file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises((NotFound, Refused), match=r"lacks \d+ tensors|cannot be loaded"):
         T5Summarizer(T5Settings(model=str(tmp_path), asking="cloze")).summarise([FIRST])
 
 

@@ -20,6 +20,7 @@ from generator.studio.scene import sample_scene
 from generator.text_encoder import PromptReader, load_prompt_reader
 from generator.training.average import WeightAverage
 from generator.training.captions import write_caption, write_unrelated
+from generator.training.curves import write_point
 from generator.training.resume import load_state, save_state
 
 LEARNING_RATE = 1e-3
@@ -132,8 +133,7 @@ def train(minutes: float, folder: Path, names: list[str], tokens_a_step: int, se
             line = {"step": step, "spent_s": round(spent), "loss": round(sum(window) / len(window), 4),
                     "samples_s": round(seen / (spent - before), 1)}
             window.clear()
-            with (folder / "mmdit_curve.jsonl").open("a") as file:
-                file.write(json.dumps(line) + "\n")
+            write_point(folder / "mmdit_curve.jsonl", line)
             print(line, flush=True)
         if step % 500 == 0:
             _save(folder, network, optimizer, average, step, spent)

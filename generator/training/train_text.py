@@ -30,6 +30,7 @@ from generator.training.captions import (
     write_composition,
     write_unrelated,
 )
+from generator.training.curves import write_point
 
 COLOUR_STATES = 5
 HEADS_FILE = "reading_heads.safetensors"
@@ -137,7 +138,7 @@ def measure_reading(reader: PromptReader, heads: ReadingHeads, count: int = 600,
 
 
 def train(minutes: float, folder: Path, *, go_on: bool = False, seed: int = 0) -> None:
-    """Train for `minutes` of wall time and write folder/text_encoder; prints a line every 50 steps.
+    """Train for `minutes` of wall time and write folder/text_encoder; a line and a point of the curve every 50 steps.
 
     go_on: start from the encoder and heads in `folder`, with whole captions at once.
     """
@@ -168,8 +169,9 @@ def train(minutes: float, folder: Path, *, go_on: bool = False, seed: int = 0) -
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         if step % 50 == 0:
-            print(f"step {step} · {time.monotonic() - started:.0f} s · loss {loss.item():.4f} · "
-                  f"{json.dumps(measure_reading(reader, heads, 90)) if step % 200 == 0 else ''}", flush=True)
+            line = {"step": step, "spent_s": round(time.monotonic() - started), "loss": round(loss.item(), 4)}
+            write_point(folder / "text_curve.jsonl", line)
+            print(line, measure_reading(reader, heads, 90) if step % 200 == 0 else "", flush=True)
         step, share = step + 1, (time.monotonic() - started) / (minutes * 60)
     print(json.dumps(measure_reading(reader, heads), indent=1), flush=True)
     _write(reader, heads, folder)

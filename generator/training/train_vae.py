@@ -18,6 +18,7 @@ from generator.config import MiniVAEConfig
 from generator.mini_vae import MiniVAE
 from generator.studio.scene import paint, sample_scene
 from generator.training.average import WeightAverage
+from generator.training.curves import write_point
 from generator.training.resume import load_state, save_state
 
 SIZES = ((512, 512), (768, 768), (1024, 1024), (1216, 640), (768, 1024), (1216, 640), (1024, 1024))
@@ -106,7 +107,7 @@ def train(minutes: float, folder: Path, pool_size: int, seed: int = 0) -> MiniVA
         average = WeightAverage(vae, decay=0.998)
         # The linear path stays as it is: its large gradients would drown the rest's under the clipping.
         print(f"linear start: {measure_psnr(vae, held_out):.2f} dB", flush=True)
-    rng, started, curve = Random(seed + first), time.monotonic(), folder / "vae_curve.jsonl"
+    rng, started = Random(seed + first), time.monotonic()
     for step, spent in _ticks(first, before, started, minutes * 60):
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * _schedule(step, spent / (minutes * 60))
@@ -121,8 +122,7 @@ def train(minutes: float, folder: Path, pool_size: int, seed: int = 0) -> MiniVA
         optimizer.step()
         average.update(vae)
         if step % 50 == 0:
-            with curve.open("a") as file:
-                file.write(json.dumps({"step": step, "spent_s": round(spent), "loss": round(loss.item(), 5)}) + "\n")
+            write_point(folder / "vae_curve.jsonl", {"step": step, "spent_s": round(spent), "loss": round(loss.item(), 5)})
             print(f"step {step} · {spent:.0f} s · loss {loss.item():.4f} · latent std {latents.float().std():.2f}", flush=True)
         if step % 500 == 499:
             print(f"held-out PSNR {measure_psnr(vae, held_out):.2f} dB", flush=True)

@@ -19,11 +19,14 @@ def with_cover(text: str, cover: str, alt_text: str, dialect: Dialect, *, name: 
     """`text` with its cover set to `cover` and, unless empty, its alternative text to `alt_text`.
 
     A post without front matter gets a new YAML block. encoding: of the file; what it cannot say is escaped. Raises
-    Refused where the field cannot be set without touching anything else.
+    Refused where the field cannot be set without touching anything else, or a new block would hide the post's own.
     """
     if not cover.strip():
         raise Refused(f"{name}: the cover to write is empty")
     matter = read_front_matter(text, name)
+    if matter.unwritable:
+        raise Refused(f"{name}: its cover cannot be set in {matter.unwritable}; "
+                      "write it as YAML between two lines `---`, or set the cover by hand")
     newline = "\r\n" if "\r\n" in text[: text.find("\n") + 1] else "\n"
     form: Format = "toml" if matter.format == "toml" else "yaml"
     block = text[matter.start : matter.end]
@@ -36,8 +39,6 @@ def with_cover(text: str, cover: str, alt_text: str, dialect: Dialect, *, name: 
     if not _reads_as(fields, block, form):
         raise Refused(f"{name}: its front matter is written in a way that the cover cannot be set in; set it by hand")
     if matter.format == "none":
-        if text.lstrip().startswith("{") and "\n---" not in text and not name.endswith((".html", ".htm")):
-            raise Refused(f"{name}: it begins like JSON front matter, which is not supported; use YAML or TOML")
         return f"---{newline}{block}---{newline}{text}"
     return text[: matter.start] + block + text[matter.end :]
 

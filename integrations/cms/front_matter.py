@@ -1,12 +1,14 @@
 """Front matter of static sites: where it stands, what it says, and which cover it names.
 
-Reads YAML between `---` and TOML between `+++`. Writing into it lives in cover_edit.py.
+Reads YAML between `---`, TOML between `+++`, and forms that are only read. Writing into it lives in cover_edit.py.
 """
 
+import json
 import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,14 +16,23 @@ import yaml
 
 from integrations.errors import Refused
 
-Format = Literal["yaml", "toml", "none"]
+Format = Literal["yaml", "toml", "json", "none"]
 Path = tuple[str, ...]
 
 MAX_BLOCK_CHARACTERS = 64 * 1024
 """A parser of YAML takes a minute for 10 MB."""
 
-_OPENING = re.compile(r"(---|\+\+\+)[ \t]*\r?\n")
-_CLOSING = {"---": re.compile(r"^---[ \t]*\r?$", re.M), "+++": re.compile(r"^\+\+\+[ \t]*\r?$", re.M)}
+# Hugo skips blank lines above the fence; Hexo takes longer ones; Jekyll lets `...` close.
+_OPENING = re.compile(r"(?:[ \t]*+\r?\n)*+(-{3,}|\+{3,})[ \t]*\r?\n")
+_CLOSING = {"-": r"^(?:-{%d,}|\.{3})[ \t]*\r?$", "+": r"^\+{%d,}[ \t]*\r?$"}
+# Hexo's forms that end with a line but need not begin with one: opening, closing, format, how an error names it.
+_UNFENCED: tuple[tuple[re.Pattern[str], re.Pattern[str], Format, str], ...] = (
+    (re.compile(r"\s*(?:;{3,}[ \t]*\r?\n\s*)?(?=\")"), re.compile(r"^;{3,}[ \t]*\r?$", re.M), "json",
+     "JSON front matter that ends with `;;;`"),
+    (re.compile(r"\s*(?=[a-z_][\w-]*:\s)"), re.compile(r"^-{3,}[ \t]*\r?$", re.M), "yaml",
+     "front matter without a line `---` above it"))
+_JSON = re.compile(r'\s*(?=\{\s*["}])')
+_UNREADABLE = re.compile(r"\s*((?:-{3,}|\+{3,}|;{3,})(?=[ \t]*\r?\n)|title:[^\r\n]{0,40})", re.I)
 _EMPTY = ("", "~", "null", "Null", "NULL")
 
 
@@ -30,6 +41,7 @@ class FrontMatter:
     """The fields and their place. start, end: offsets of the lines between the fences; body_start: where words begin.
 
     YAML values are text, lists and mappings only; numbers, dates and booleans stay as they are written.
+    unwritable: names the form of front matter that must not be written into, nor anything above it; else empty.
     """
 
     format: Format
@@ -37,6 +49,7 @@ class FrontMatter:
     start: int = 0
     end: int = 0
     body_start: int = 0
+    unwritable: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,33 +75,71 @@ _DIALECTS = (PAPERMOD, HEXO, ASTRO, JEKYLL_MAP, JEKYLL_SRC, JEKYLL, *OTHERS)
 def read_front_matter(text: str, name: str = "post") -> FrontMatter:
     """The front matter of `text`, or format "none". Raises Refused, naming `name` and the line, if it is malformed."""
     opening = _OPENING.match(text)
-    closing = _CLOSING[opening[1]].search(text, opening.end()) if opening else None
+    fence = opening[1] if opening else ""
+    closing = re.compile(_CLOSING[fence[0]] % len(fence), re.M).search(text, opening.end()) if opening else None
     if not opening or not closing:
-        return FrontMatter(format="none")
+        return _read_only(text)
     block = text[opening.end() : closing.start()]
     if len(block) > MAX_BLOCK_CHARACTERS:
         raise Refused(f"{name}: its front matter has {len(block)} characters; "
                       f"at most {MAX_BLOCK_CHARACTERS} are allowed")
-    form: Format = "yaml" if opening[1] == "---" else "toml"
-    fields = parse_block(block, form, name)
+    form: Format = "yaml" if fence[0] == "-" else "toml"
+    fields = parse_block(block, form, name, first_line=text.count("\n", 0, opening.end()) + 1)
     if fields is None:  # a rule, words and another rule: no front matter
         return FrontMatter(format="none")
-    after = text.find("\n", closing.end())
     return FrontMatter(format=form, fields=fields, start=opening.end(), end=closing.start(),
-                       body_start=len(text) if after < 0 else after + 1)
+                       body_start=_next_line(text, closing.end()))
 
 
-def parse_block(block: str, form: Format, name: str) -> dict[str, Any] | None:
-    """The fields between two fences, or None if YAML there is no mapping. Raises Refused."""
+def _read_only(text: str) -> FrontMatter:
+    """Front matter in a form whose fields are read, if they can be, but never written; else format "none"."""
+    if brace := _JSON.match(text):
+        return _braced(text, brace.end())
+    for opening, closing, form, called in _UNFENCED:
+        start = opening.match(text)
+        end = closing.search(text, start.end(), start.end() + MAX_BLOCK_CHARACTERS) if start else None
+        fields = _tried(text[start.end() : end.start()], form) if start and end else None
+        if fields and end:
+            return FrontMatter(format=form, fields=fields, body_start=_next_line(text, end.end()), unwritable=called)
+    odd = _UNREADABLE.match(text)
+    called = f"front matter that begins with {odd[1][:40]!r} and cannot be read" if odd else ""
+    return FrontMatter(format="none", unwritable=called)
+
+
+def _braced(text: str, start: int) -> FrontMatter:
+    """JSON with its braces, as Hugo has it."""
+    with suppress(ValueError, RecursionError):
+        fields, end = json.JSONDecoder().raw_decode(text, start)
+        return FrontMatter(format="json", fields=fields, body_start=end, unwritable="JSON front matter")
+    return FrontMatter(format="none", unwritable="JSON front matter that cannot be read")
+
+
+def _tried(block: str, form: Format) -> dict[str, Any] | None:
+    try:
+        return parse_block(block, form, "")
+    except Refused:
+        return None
+
+
+def _next_line(text: str, at: int) -> int:
+    after = text.find("\n", at)
+    return len(text) if after < 0 else after + 1
+
+
+def parse_block(block: str, form: Format, name: str, *, first_line: int = 1) -> dict[str, Any] | None:
+    """The fields between two fences, or None if YAML there is no mapping. Raises Refused.
+
+    first_line: of the block in its file, counted from 1, for errors.
+    """
     try:
         if form == "toml":
             return tomllib.loads(block.replace("\r\n", "\n"))
         # BaseLoader: everything stays text, so an impossible date or a huge number cannot fail or change.
-        fields = yaml.load(block, Loader=yaml.BaseLoader)
+        fields = json.loads(f"{{{block}}}") if form == "json" else yaml.load(block, Loader=yaml.BaseLoader)
     except yaml.MarkedYAMLError as exc:
-        line = exc.problem_mark.line + 2 if exc.problem_mark else 1
+        line = exc.problem_mark.line + first_line if exc.problem_mark else first_line
         raise Refused(f"{name}: front matter, line {line}: {exc.problem}") from exc
-    except (yaml.YAMLError, tomllib.TOMLDecodeError, RecursionError) as exc:
+    except (yaml.YAMLError, ValueError, RecursionError) as exc:
         raise Refused(f"{name}: front matter: {str(exc).splitlines()[0] if str(exc) else 'nested too deep'}") from exc
     if fields is None or fields == "":
         return {}

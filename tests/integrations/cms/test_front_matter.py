@@ -73,7 +73,9 @@ def test_the_body_begins_after_the_closing_line(text):
     ("---\ntitle: a: b\n---\n", r"p\.md: front matter, line 2: mapping values are not allowed here"),
     ("---\na: 1\n\tb: 2\n---\n", r"p\.md: front matter, line 3"),
     ("---\na: \x07\n---\n", r"p\.md: front matter"),
+    ("\n\n---\ntitle: a: b\n---\n", r"p\.md: front matter, line 4"),
     ("+++\na = \n+++\n", r"p\.md: front matter: Invalid value \(at line 1"),
+    ("+++\na = " + "1" * 5000 + "\n+++\n", r"p\.md: front matter: Exceeds the limit"),
     ("---\n" + "[" * 60_000 + "\n---\n", r"p\.md: front matter"),
     ("+++\na = " + "[" * 60_000 + "\n+++\n", r"p\.md: front matter"),
     ("---\na: " + "x" * 70_000 + "\n---\n", r"p\.md: its front matter has 70004 characters; at most 65536"),
@@ -82,6 +84,49 @@ def test_malformed_front_matter_names_the_post_and_the_place(text, rule):
     with pytest.raises(Refused, match=rule) as caught:
         read_front_matter(text, "p.md")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [
+    "\n---\ntitle: x\n---\nbody", " \t\r\n\n+++\ntitle = 'x'\n+++\nbody", "----\ntitle: x\n----\nbody",
+    "------ \r\ntitle: x\r\n------\r\nbody", "---\ntitle: x\n-----\nbody", "---\ntitle: x\n...\nbody"])
+def test_blank_lines_above_and_longer_fences_are_read_and_written(text):
+    matter = read_front_matter(text)
+    assert (matter.fields, text[matter.body_start :]) == ({"title": "x"}, "body")
+    written = write(text, HEXO, "/c.png", "")
+    assert read_front_matter(written).fields == {"title": "x", "cover": "/c.png"}
+    assert others(written) == others(text)
+
+
+@pytest.mark.parametrize(("text", "form"), [
+    ("title: x\ndate: 2024-01-01\ncover: /a.png\n---\nbody", "front matter without a line `---` above it"),
+    ("\r\ntitle: x\r\n\r\ncover: /a.png\r\n-----\r\nbody", "front matter without a line `---` above it"),
+    (';;;\n"title": "x",\n"cover": "/a.png"\n;;;\nbody', "JSON front matter that ends with `;;;`"),
+    ('"title": "x",\n"cover": "/a.png"\n;;;\nbody', "JSON front matter that ends with `;;;`"),
+    ('\n{\n "title": "x", "n": 1, "cover": "/a.png"\n}body', "JSON front matter"),
+])
+def test_forms_that_cannot_be_written_are_read_all_the_same(text, form):
+    matter = read_front_matter(text)
+    assert (matter.fields["title"], cover_of(matter.fields), text[matter.body_start :]) == ("x", "/a.png", "body")
+    with pytest.raises(Refused, match=rf"post\.md: its cover cannot be set in {re.escape(form)}; write it as YAML"):
+        write(text)
+
+
+@pytest.mark.parametrize(("text", "form"), [
+    ('{"title": }\nbody', "JSON front matter that cannot be read"), ('{"a":' * 60_000, "JSON front matter that"),
+    (";;;\nwrong\n;;;\nbody", "begins with ';;;'"), (" ---\ntitle: x\n---\nbody", "begins with '---'"),
+    ("---\ntitle: x\nbody", "begins with '---'"), ("Title: x\nDate: y\n\nbody", "begins with 'Title: x'"),
+])
+def test_what_looks_like_front_matter_is_never_hidden_behind_a_new_block(text, form):
+    assert read_front_matter(text).format == "none"
+    with pytest.raises(Refused, match=form):
+        write(text)
+
+
+@pytest.mark.parametrize("text", [
+    "words\n---\nmore", "note: I went there.\n\nThen came back.\n\n---\n\nmore", "第一章：开始\n---\nmore", "{% raw %}x",
+    '"Yes," he said.\n;;;\n', "---\nwords\n---\nmore", "a: b"])
+def test_prose_with_a_rule_in_it_gets_a_new_block(text):
+    assert write(text, HEXO, "/c.png", "") == f'---\ncover: "/c.png"\n---\n{text}'
 
 
 def test_impossible_dates_and_odd_numbers_stay_text():
@@ -234,7 +279,8 @@ def test_whatever_the_front_matter_looks_like_every_other_line_stays(text, diale
 @given(text=WORDS, alt=WORDS)
 @settings(max_examples=100, deadline=None)
 def test_a_text_without_front_matter_stays_whole_behind_the_new_block(text, alt):
-    if read_front_matter(text).format == "none" and not text.lstrip().startswith("{"):
+    matter = read_front_matter(text)
+    if matter.format == "none" and not matter.unwritable:
         newline = "\r\n" if "\r\n" in text[: text.find("\n") + 1] else "\n"
         assert write(text, HEXO, "/c.png", alt).endswith(f"---{newline}{text}")
 

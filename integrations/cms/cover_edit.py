@@ -3,7 +3,6 @@
 The result is read again before it is handed out; an edit that would change anything else is refused.
 """
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,9 @@ from integrations.cms.front_matter import Dialect, Format, Path, parse_block, re
 from integrations.cms.toml_edit import set_toml_field
 from integrations.cms.yaml_edit import Field, set_yaml_field
 from integrations.errors import Refused
+
+MAX_ALIASES = 10
+"""A few hundred characters of YAML aliases can stand for a list too long to compare."""
 
 
 def with_cover(text: str, cover: str, alt_text: str, dialect: Dialect, *, name: str, encoding: str = "utf-8") -> str:
@@ -30,7 +32,7 @@ def with_cover(text: str, cover: str, alt_text: str, dialect: Dialect, *, name: 
     newline = "\r\n" if "\r\n" in text[: text.find("\n") + 1] else "\n"
     form: Format = "toml" if matter.format == "toml" else "yaml"
     block = text[matter.start : matter.end]
-    fields: dict[str, Any] = copy.deepcopy(dict(matter.fields))
+    fields: dict[str, Any] = dict(matter.fields)
     for path, value, beside in ((dialect.image, cover, ""), (dialect.alt, alt_text, dialect.image[-1])):
         if value.strip():
             written = Field(path=path, written=_quoted(value, encoding), beside=beside)
@@ -44,9 +46,12 @@ def with_cover(text: str, cover: str, alt_text: str, dialect: Dialect, *, name: 
 
 
 def _reads_as(fields: Mapping[str, Any], block: str, form: Format) -> bool:
+    """True if `block` says `fields`; False also where that cannot be told in time."""
     try:
+        if form == "yaml" and sum(isinstance(token, yaml.AliasToken) for token in yaml.scan(block)) > MAX_ALIASES:
+            return False
         return parse_block(block, form, "") == fields
-    except (Refused, RecursionError):
+    except (Refused, RecursionError, yaml.YAMLError):
         return False
 
 

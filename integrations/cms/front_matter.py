@@ -21,6 +21,8 @@ Path = tuple[str, ...]
 
 MAX_BLOCK_CHARACTERS = 64 * 1024
 """A parser of YAML takes a minute for 10 MB."""
+MAX_DOTS = 1000
+"""In a line of TOML: a key of many parts takes time that grows with their square."""
 
 # Hugo skips blank lines above the fence; Hexo takes longer ones; Jekyll lets `...` close.
 _OPENING = re.compile(r"(?:[ \t]*+\r?\n)*+(-{3,}|\+{3,})[ \t]*\r?\n")
@@ -133,6 +135,8 @@ def parse_block(block: str, form: Format, name: str, *, first_line: int = 1) -> 
     """
     try:
         if form == "toml":
+            if any(line.count(".") > MAX_DOTS for line in block.split("\n")):
+                raise Refused(f"{name}: front matter: a line of TOML has more than {MAX_DOTS} dots")
             return tomllib.loads(block.replace("\r\n", "\n"))
         # BaseLoader: everything stays text, so an impossible date or a huge number cannot fail or change.
         fields = json.loads(f"{{{block}}}") if form == "json" else yaml.load(block, Loader=yaml.BaseLoader)

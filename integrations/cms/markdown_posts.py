@@ -18,6 +18,7 @@ from prompts.article import Article, detect_language
 from prompts.plain import plain
 
 MAX_SIBLINGS = 20
+MAX_ITEMS = 100
 _HTML = (".html", ".htm")
 
 
@@ -109,18 +110,20 @@ def _one(fields: Mapping[str, Any], *keys: str) -> str:
 
 
 def _many(fields: Mapping[str, Any], *keys: str) -> tuple[str, ...]:
-    """Every item of the first of `keys` that says something. Hexo nests its categories; others write "a, b"."""
+    """The first 100 items of the first of `keys` that says something. Hexo nests its categories; others write "a, b"."""
     for key in keys:
-        found = tuple(dict.fromkeys(_flat(fields.get(key), split=key in ("tags", "keywords"))))
+        items = islice(_flat(fields.get(key), split=key in ("tags", "keywords")), MAX_ITEMS)
+        found = tuple(dict.fromkeys(items))
         if found:
             return found
     return ()
 
 
-def _flat(value: Any, *, split: bool) -> Iterator[str]:
+def _flat(value: Any, *, split: bool, depth: int = 0) -> Iterator[str]:
+    """The words in `value` and in lists up to three deep: YAML's aliases can make ten lines a list without end."""
     if isinstance(value, list):
-        for item in value[:100]:
-            yield from _flat(item, split=False)
+        for item in value[:MAX_ITEMS] if depth < 3 else ():
+            yield from _flat(item, split=False, depth=depth + 1)
     elif value is not None and not isinstance(value, dict | bool):
         words = plain(str(value))
         pieces = words.replace("，", ",").replace("、", ",").split(",") if split else [words]

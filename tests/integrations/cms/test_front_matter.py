@@ -1,6 +1,7 @@
 """Reading front matter, and writing a cover into it without touching anything else."""
 
 import re
+import time
 from contextlib import suppress
 
 import pytest
@@ -75,6 +76,7 @@ def test_the_body_begins_after_the_closing_line(text):
     ("---\na: \x07\n---\n", r"p\.md: front matter"),
     ("\n\n---\ntitle: a: b\n---\n", r"p\.md: front matter, line 4"),
     ("+++\na = \n+++\n", r"p\.md: front matter: Invalid value \(at line 1"),
+    ("+++\n" + "a." * 9000 + "b = 1\n+++\n", r"p\.md: front matter: a line of TOML has more than 1000 dots"),
     ("+++\na = " + "1" * 5000 + "\n+++\n", r"p\.md: front matter: Exceeds the limit"),
     ("---\n" + "[" * 60_000 + "\n---\n", r"p\.md: front matter"),
     ("+++\na = " + "[" * 60_000 + "\n+++\n", r"p\.md: front matter"),
@@ -217,6 +219,19 @@ def test_what_the_encoding_cannot_say_is_escaped():
 def test_what_cannot_be_edited_safely_is_refused(text, rule):
     with pytest.raises(Refused, match=rule):
         write(text, HEXO)
+
+
+def test_a_list_that_aliases_make_endless_is_refused_in_time():
+    lists = "".join(f"a{n}: &a{n} [{f'*a{n - 1},' * 9}]\n" for n in range(1, 12))
+    started = time.perf_counter()
+    with pytest.raises(Refused, match="cannot be set in"):
+        write(f"---\na0: &a0 [x]\n{lists}---\n")
+    assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize("text", ["---\na: &a x\nb: [*a, *a]\n---\n", "+++\n" + "a." * 700 + "b = 1\n+++\n"])
+def test_a_few_aliases_and_deep_tables_are_written_around(text):
+    assert read_front_matter(write(text, HEXO, "/c")).fields["cover"] == "/c"
 
 
 def test_an_empty_cover_is_refused():

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 
 import pytest
 
@@ -85,6 +86,19 @@ def test_the_title_is_not_repeated_in_the_text(tmp_path):
     ("tags:", ()), ("keywords: [k]", ("k",)), ("tags: ~", ()), ("tags: {a: b}", ())])
 def test_tags_are_read_as_lists_and_as_text(tmp_path, tags, expected):
     assert read(tmp_path, f"---\n{tags}\n---\nwords").tags == expected
+
+
+@pytest.mark.parametrize("key", ["title", "tags", "categories"])
+def test_a_list_that_aliases_make_endless_is_read_in_time(tmp_path, key):
+    lists = "".join(f"a{n}: &a{n} [{f'*a{n - 1},' * 9}]\n" for n in range(1, 12))
+    started = time.perf_counter()
+    article = read(tmp_path, f"---\na0: &a0 [x]\n{lists}{key}: [*a11, y]\n---\nwords")
+    assert (article.title, article.section, article.tags)[("title", "categories", "tags").index(key)] in ("y", ("y",))
+    assert time.perf_counter() - started < 1
+
+
+def test_of_a_thousand_tags_the_first_hundred_are_read(tmp_path):
+    assert read(tmp_path, f"---\ntags: {','.join(map(str, range(1000)))}\n---\nwords").tags == tuple(map(str, range(100)))
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "utf-8-sig", "utf-16"])

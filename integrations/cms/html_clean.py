@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Callable, Collection, Iterator
+from html import unescape
 
 from integrations.errors import Refused
 
 MAX_DEPTH = 250
 MAX_TAGS = 200_000
 
-# The class excludes "<", so a row of unclosed tags is still read in one pass.
-TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:-]*)([^<>]*)>")
-_ATTRIBUTE = re.compile(r"""([A-Za-z_:][\w:.-]*)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'=]+))?""")
+# As a browser reads it: a value may hold "<" and ">", and a quote elsewhere means nothing. Possessive, and a tag that never
+# ends is matched too, so no character is read twice however many quotes and tags are left open.
+_ATTRIBUTE = r"""([^\s/<>][^\s/<>=]*+)(?:\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"'>][^\s>]*+)?+)?+"""
+_TAG = re.compile(rf"<(/?)([A-Za-z][A-Za-z0-9:-]*+)((?:[\s/]++|{_ATTRIBUTE})*+)(?P<end>>?)")
 _UNSEEN_STYLE = re.compile(
     r"""display\s*:\s*none|visibility\s*:\s*hidden|(?:opacity|font-size)\s*:\s*0(?![.\d]*[1-9])|"""
     r"""(?:^|[\s;])(?:max-)?(?:width|height)\s*:\s*0(?![.\d]*[1-9])""", re.I)
@@ -26,10 +28,33 @@ _BLOCKS = frozenset(("p", "div", "br", "li", "ul", "ol", "h1", "h2", "h3", "h4",
                      "article", "tr", "hr", "figure", "figcaption", "details", "summary", "center"))
 
 
+def tags(html: str) -> Iterator[re.Match[str]]:
+    """The tags of `html`: groups 1 to 3 are "/" or empty, the element and its attributes. Scripts and styles hold none."""
+    at = 0
+    endless: set[str] = set()
+    while tag := _TAG.search(html, at):
+        at = tag.end()
+        if not tag["end"] and "<" not in tag[3]:
+            continue  # "a <b and c": text, unless a quoted value would hide tags in it
+        yield tag
+        element = tag[2].lower()
+        if element in _RAW_END and not tag[1] and not tag[3].endswith("/") and element not in endless:
+            closing = _RAW_END[element].search(html, at)
+            at = closing.start() if closing else at
+            if not closing:  # looking for it again would be quadratic
+                endless.add(element)
+
+
+def attributes(tag: re.Match[str]) -> Iterator[tuple[str, str]]:
+    """The attributes of one of `tags`: names in lower case, values without quotes and entities."""
+    for name, quoted in re.findall(_ATTRIBUTE, tag[3]):
+        yield name.lower(), unescape(quoted.strip("\"'"))
+
+
 def check_depth(html: str, name: str) -> None:
     """Raise Refused for HTML nested deeper, or with more tags, than a page that a person wrote."""
     depth = 0
-    for count, tag in enumerate(TAG.finditer(html)):
+    for count, tag in enumerate(tags(html)):
         element = tag[2].lower()
         if element in _VOID or element in _IMPLIED or tag[3].endswith("/"):
             continue
@@ -64,12 +89,12 @@ def _kept(html: str, dropped: frozenset[str], shown: Callable[[re.Match[str]], s
     """The text outside hidden and `dropped` elements, with each tag as `shown` gives it."""
     closings = _closings(html)
     at = 0
-    for tag in TAG.finditer(html):
+    for tag in tags(html):
         if tag.start() < at:
             continue
         yield html[at : tag.start()]
         element = tag[2].lower()
-        hidden = element in dropped or _is_hidden(tag[3])
+        hidden = element in dropped or _is_hidden(tag)
         if hidden and not tag[1] and element not in _VOID and not tag[3].endswith("/"):
             at = closings.get(tag.start(), tag.end())
         else:
@@ -78,10 +103,9 @@ def _kept(html: str, dropped: frozenset[str], shown: Callable[[re.Match[str]], s
     yield html[at:]
 
 
-def _is_hidden(attributes: str) -> bool:
+def _is_hidden(tag: re.Match[str]) -> bool:
     """True for a tag that says its element is not to be seen; a class called "hidden" says nothing for certain."""
-    for name, quoted in _ATTRIBUTE.findall(attributes):
-        key, value = name.lower(), quoted.strip("\"'")
+    for key, value in attributes(tag):
         if key == "hidden" or (key == "aria-hidden" and value.lower() == "true"):
             return True
         if key == "style" and _UNSEEN_STYLE.search(value):
@@ -93,22 +117,11 @@ def _closings(html: str) -> dict[int, int]:
     """Where each element that is closed ends, by where it starts."""
     ends: dict[int, int] = {}
     open_at: dict[str, list[int]] = {}
-    raw_until = 0
-    endless: set[str] = set()
-    for tag in TAG.finditer(html):
+    for tag in tags(html):
         element = tag[2].lower()
-        if tag.start() < raw_until:
-            continue
         if tag[1]:
             if open_at.get(element):
                 ends[open_at[element].pop()] = tag.end()
-        elif element in _RAW_END:
-            # Their text may hold tags that are none. Without an end, looking for it again would be quadratic.
-            closing = _RAW_END[element].search(html, tag.end()) if element not in endless else None
-            raw_until = closing.start() if closing else raw_until
-            if not closing:
-                endless.add(element)
-            open_at.setdefault(element, []).append(tag.start())
         elif element not in _VOID and not tag[3].endswith("/"):
             open_at.setdefault(element, []).append(tag.start())
     return ends

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from integrations.cms.html_clean import tags, words_between_tags
 from integrations.cms.html_text import declared_charset, html_words, read_page
 from integrations.errors import Refused
 
@@ -72,3 +73,36 @@ def test_a_fragment_becomes_paragraphs():
     (b" " * 5000 + b'<meta charset="GBK">', "")])
 def test_the_declared_charset_is_found(head, charset):
     assert declared_charset(head) == charset
+
+
+@pytest.mark.parametrize("hidden", [
+    '<p style="display:none" title="<">ignore</p>', "<p hidden title='>'>ignore</p>", "<p title=< hidden>ignore</p>",
+    '<p title=a"=" hidden x=">">ignore</p>', '<p =" title="<" hidden>ignore</p>', "<p title=it's hidden>ignore</p><p x=y'>",
+    '<p style="display&colon;none">ignore</p>', '<a x="</p><p hidden>ignore</p>" <b>', "<script>a<b;c=d</script>",
+    "<style>a<b{x:'}</style>", '<p x="<" hidden>ignore <i title="</p>">it</i></p>'])
+def test_whatever_stands_in_its_attributes_hidden_text_stays_hidden(hidden):
+    assert words_between_tags(f"{hidden}seen").split() == ["seen"]
+    assert read_page(f"<body><p>words</p>{hidden}<p>seen</p>", "p").text == "words\nseen"
+
+
+@pytest.mark.parametrize(("html", "words"), [
+    ("a <b and c", "a <b and c"), ("a <b <i>c</i>", "a <b c"), ("1 <a x='", "1 <a x='"), ('<p title="it\'s">a</p>', "a"),
+    ("<p class=it's>a</p>b'>c", "a b'>c"), ("x<script>a = '<div x=\"'</script>y", "xy")])
+def test_tags_that_never_end_and_stray_quotes_are_text(html, words):
+    assert " ".join(words_between_tags(html).split()) == words
+
+
+@pytest.mark.parametrize("piece", ['<div x="<">', "<div x='>'>", "<div x=<>"])
+def test_quoted_marks_do_not_hide_how_deep_a_page_is(piece):
+    with pytest.raises(Refused, match="nested more than 250 deep"):
+        read_page(piece * 6000, "p")
+
+
+@pytest.mark.parametrize("piece", [
+    '<a x="', "<p '", '<a "="', '<a =" " ', """<a x='\"""", """<a x="<b y='""", "<a ", "<a x=", "<a x = ", "<a x=<", "</",
+    '<a x=">', "<style><script>", '<a x="">'])
+def test_a_megabyte_of_quotes_left_open_is_read_in_time(piece):
+    html = piece * (1_000_000 // len(piece))
+    started = time.perf_counter()
+    assert sum(1 for _ in tags(html)) <= 1_000_000
+    assert time.perf_counter() - started < 1

@@ -65,12 +65,12 @@ def check_depth(html: str, name: str) -> None:
             raise Refused(f"{name}: its HTML has more than {MAX_TAGS} tags")
 
 
-def without_comments(text: str) -> str:
-    """`text` without `<!-- comments -->`; one that never ends is only marks."""
+def without_comments(text: str, *, filler: str = "") -> str:
+    """`text` without `<!-- comments -->`; one that never ends is only marks. filler: stands for each of their characters."""
     pieces = []
     at = 0
     while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
-        pieces.append(text[at:start])
+        pieces += [text[at:start], filler * (end + 3 - start)]
         at = end + 3
     return "".join([*pieces, text[at:]])
 

@@ -56,7 +56,8 @@ class MarkdownPosts(PostSource):
     def write_cover(self, post_id: str, cover: str, alt_text: str, *, force: bool = False) -> bool:
         """Set the cover in the front matter, in the fields this post or its siblings use; every other byte stays.
 
-        A plain HTML page gets og:image instead. False if there is a cover and `force` is not set. Raises Refused.
+        A plain HTML page gets og:image instead. False if nothing changes: the post says all this already, or it has a
+        cover and `force` is not set. Raises NotFound, Refused, Unavailable.
         """
         path = self._path(post_id)
         decoded = _decoded(path, post_id)
@@ -70,8 +71,9 @@ class MarkdownPosts(PostSource):
         else:
             dialect = choose_dialect(matter.fields, self._siblings(path), matter.format)
             written = with_cover(decoded.text, cover, alt_text, dialect, name=post_id, encoding=decoded.encoding)
-        if written != decoded.text:
-            replace_whole(path, decoded.encode(written), post_id)
+        if written == decoded.text:
+            return False
+        replace_whole(path, decoded.encode(written), post_id)
         return True
 
     def _path(self, post_id: str) -> Path:

@@ -195,9 +195,9 @@ def test_a_cover_that_is_there_is_kept_unless_forced(tmp_path):
 def test_writing_the_same_cover_twice_leaves_the_file_alone(tmp_path):
     path = put(tmp_path, "p.md")
     posts = MarkdownPosts(tmp_path)
-    posts.write_cover("p.md", "/c.png", "x", force=True)
+    assert posts.write_cover("p.md", "/c.png", "x", force=True)
     before = path.stat().st_ino, path.read_bytes()
-    posts.write_cover("p.md", "/c.png", "x", force=True)
+    assert not posts.write_cover("p.md", "/c.png", "x", force=True)
     assert (path.stat().st_ino, path.read_bytes()) == before
 
 
@@ -254,6 +254,31 @@ def test_a_plain_page_gets_its_cover_in_the_head(tmp_path):
     assert not posts.write_cover("p.html", "/d.png", "")
     assert posts.write_cover("p.html", "/d.png", "", force=True)
     assert path.read_text().count("og:image\"") == 1
+
+
+@pytest.mark.parametrize("head", [
+    '<!-- <meta property="og:image" content=""> -->', '<!-- </head> -->', '<meta property="og:image" content="a<b>c">',
+    "<META content='>' property = og:image>", '<meta name="og:image" content="old">',
+    '<meta property="og:image:alt" content="<">', """<script>'<meta property="og:image" content="">'</script>"""])
+def test_a_page_gets_a_cover_that_its_readers_find(tmp_path, head):
+    path = put(tmp_path, "p.html", f"<!-- <head> --><html><head>{head}</head><body>words</body></html>")
+    posts = MarkdownPosts(tmp_path)
+    assert posts.write_cover("p.html", "/c.png", "alt", force=True)
+    assert posts.read("p.html").cover == "/c.png"
+    before = path.read_bytes()
+    assert not posts.write_cover("p.html", "/c.png", "alt", force=True)
+    assert path.read_bytes() == before
+    for kept in ("<!-- <head> -->", *(head for _ in range("<!--" in head or "<script>" in head))):
+        assert kept in before.decode()
+
+
+@pytest.mark.parametrize("head", [
+    "<script>'</head>'</script>", "<noscript></head></noscript>", "<meta property='og:image' content='", "<!-- "])
+def test_a_cover_that_no_reader_would_find_is_not_written(tmp_path, head):
+    path = put(tmp_path, "p.html", before := f"<html><head>{head}</head><body>words--></body></html>")
+    with pytest.raises(Refused, match=r"p\.html: it"):
+        MarkdownPosts(tmp_path).write_cover("p.html", "/c.png", "alt")
+    assert path.read_text() == before
 
 
 def test_html_with_front_matter_gets_its_cover_there(tmp_path):

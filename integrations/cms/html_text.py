@@ -40,7 +40,7 @@ def read_page(html: str, name: str) -> Page:
 
     name: of the page, for errors. Raises Refused for HTML that is nested too deep or has too many tags.
     """
-    whole = without_comments(html)
+    whole = without_comments(html.encode(errors="ignore").decode())  # parsers fail on lone surrogates
     check_depth(whole, name)
     visible = without_hidden(whole)
     head = BeautifulSoup(re.split(r"<body\b|</head", visible[:MAX_HEAD_CHARACTERS], maxsplit=1, flags=re.I)[0], "lxml")

@@ -11,7 +11,7 @@ from integrations.cms.front_matter import FrontMatter, choose_dialect, cover_of,
 from integrations.cms.html_cover import with_meta_cover
 from integrations.cms.html_text import Page, declared_charset, read_page
 from integrations.cms.markdown_text import markdown_words
-from integrations.cms.post_files import find_posts, open_path, read_bytes, replace_whole
+from integrations.cms.post_files import find_posts, is_post_file, open_path, read_bytes, replace_whole
 from integrations.errors import IntegrationError, NotFound, Refused
 from integrations.ports import PostSource
 from prompts.article import Article, detect_language
@@ -26,9 +26,9 @@ class MarkdownPosts(PostSource):
     """Posts in a folder and the folders below it, or one post file. Ids are paths relative to that folder."""
 
     def __init__(self, place: Path | str) -> None:
-        """place: the folder, or the one file. It is looked at when posts are asked for."""
+        """place: the folder, or the one file. Raises Refused if it cannot be looked at."""
         place = Path(place)
-        self._only = place.name if place.is_file() else ""
+        self._only = place.name if is_post_file(place) else ""
         self._root = place.parent if self._only else place
 
     def list_posts(self) -> Iterator[str]:
@@ -82,8 +82,12 @@ class MarkdownPosts(PostSource):
         return open_path(self._root, post_id)
 
     def _siblings(self, path: Path) -> Iterator[Mapping[str, Any]]:
-        """The front matter of the posts in the same folder, as far as it can be read."""
-        others = (file for file in sorted(path.parent.iterdir()) if file.suffix == path.suffix and file != path)
+        """The front matter of the posts in the same folder, as far as they can be listed and read."""
+        try:
+            files = sorted(path.parent.iterdir())
+        except OSError:  # a folder may be entered and yet not listed
+            return
+        others = (file for file in files if file.suffix == path.suffix and file != path)
         for file in islice(others, MAX_SIBLINGS):
             try:
                 yield _matter(file).fields

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +18,19 @@ _SITE_FOLDERS = frozenset((
     "public", "themes", "layouts", "archetypes", "scaffolds", "static", "resources", "dist", "vendor"))
 
 
+def is_post_file(place: Path) -> bool:
+    """True for a file, False for a folder or nothing. Raises Refused for a place that cannot be looked at."""
+    try:
+        return place.is_file()
+    except OSError as exc:
+        raise Refused(f"posts: {str(place)[:200]!r} cannot be opened: {exc.strerror}") from exc
+
+
 def find_posts(root: Path) -> Iterator[str]:
-    """Ids (paths relative to `root`) of the posts in it, in a stable order. Raises NotFound."""
+    """Ids (paths relative to `root`) of the posts in it, in a stable order. Raises NotFound, Refused."""
     if not root.is_dir():
-        raise NotFound(f"posts: {str(root)!r} is neither a file nor a folder")
-    is_site = any((root / file).is_file() for file in _SITE_FILES)
+        raise NotFound(f"posts: {str(root)[:200]!r} is neither a file nor a folder")
+    is_site = any(is_post_file(root / file) for file in _SITE_FILES)
     for folder, folders, files in os.walk(root):
         skipped = _SITE_FOLDERS if is_site and Path(folder) == root else frozenset()
         folders[:] = sorted(name for name in folders if _is_listed(name) and name not in skipped)
@@ -37,7 +46,11 @@ def _is_listed(folder: str) -> bool:
 
 
 def _is_inside(path: Path, root: Path) -> bool:
-    return path.resolve().is_relative_to(root.resolve()) and path.is_file()
+    """True also for a file that cannot be looked at, so that opening it says why."""
+    try:
+        return path.resolve().is_relative_to(root.resolve()) and path.is_file()
+    except (OSError, RuntimeError):  # no permission to enter its folder, or a link that leads to itself
+        return True
 
 
 def open_path(root: Path, post_id: str) -> Path:
@@ -52,18 +65,21 @@ def open_path(root: Path, post_id: str) -> Path:
         if not path.is_file():
             raise NotFound(f"posts: {post_id[:200]!r} does not exist")
     except (OSError, RuntimeError, ValueError) as exc:
-        raise Refused(f"posts: {post_id[:200]!r} cannot be opened: {exc}") from exc
+        reason = exc.strerror if isinstance(exc, OSError) else exc
+        raise Refused(f"posts: {post_id[:200]!r} cannot be opened: {reason}") from exc
     if path.suffix.lower() not in SUFFIXES:
         raise Refused(f"posts: {post_id[:200]!r} is no post; posts end in {', '.join(SUFFIXES)}")
     return path
 
 
 def read_bytes(path: Path, name: str) -> bytes:
-    """The file's bytes. Raises Refused for more than 10 MB, before reading them."""
+    """The file's bytes. Raises Refused for more than 10 MB, before reading them, and for what is no file; NotFound."""
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise Refused(f"{name}: it has {size} bytes; at most {MAX_BYTES} are allowed")
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise Refused(f"{name}: it is no file")
+        if found.st_size > MAX_BYTES:
+            raise Refused(f"{name}: it has {found.st_size} bytes; at most {MAX_BYTES} are allowed")
         return path.read_bytes()
     except FileNotFoundError as exc:
         raise NotFound(f"{name}: it does not exist") from exc
@@ -73,16 +89,16 @@ def read_bytes(path: Path, name: str) -> bytes:
 
 def replace_whole(path: Path, data: bytes, name: str) -> None:
     """Put `data` in place of the file, with its mode, so that a reader sees the old file or the new one."""
-    temporary = ""
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:60]}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.copymode(path, temporary)
-        os.replace(temporary, path)
+        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:60]}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            shutil.copymode(path, draft)
+            os.replace(draft, path)
+        finally:  # Ctrl-C too must leave no draft in the site
+            Path(draft).unlink(missing_ok=True)
     except OSError as exc:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise Unavailable(f"{name}: cannot be written: {exc.strerror}") from exc

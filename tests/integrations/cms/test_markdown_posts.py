@@ -3,6 +3,7 @@
 import os
 import stat
 import time
+from pathlib import Path
 
 import pytest
 
@@ -167,6 +168,62 @@ def test_a_link_out_of_the_folder_is_neither_listed_nor_read_nor_written(tmp_pat
     assert secret.read_text() == POST
 
 
+def test_a_link_that_leads_to_itself_stops_only_itself(tmp_path):
+    put(tmp_path, "a.md")
+    (tmp_path / "l.md").symlink_to(tmp_path / "l.md")
+    put(tmp_path, "z.md")
+    posts = MarkdownPosts(tmp_path)
+    assert list(posts.list_posts()) == ["a.md", "l.md", "z.md"]
+    with pytest.raises(Refused, match=r"^posts: 'l\.md' cannot be opened: Symlink loop"):
+        posts.read("l.md")
+
+
+def test_a_folder_that_may_not_be_entered_stops_only_its_own_posts(tmp_path, monkeypatch):
+    put(tmp_path, "a.md")
+    put(tmp_path, "closed/b.md")
+    real = Path.is_file
+
+    def is_file(path):  # root may enter every folder, so the refusal is played
+        if path.parent.name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+    posts = MarkdownPosts(tmp_path)
+    assert list(posts.list_posts()) == ["a.md", "closed/b.md"]
+    with pytest.raises(Refused, match=r"^posts: 'closed/b\.md' cannot be opened: Permission denied$"):
+        posts.read("closed/b.md")
+    with pytest.raises(Refused, match=r"closed/_config\.yml' cannot be opened: Permission denied$"):
+        list(MarkdownPosts(tmp_path / "closed").list_posts())
+
+
+def test_a_sibling_that_cannot_be_read_or_listed_is_passed_over(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe.md")
+    path = put(tmp_path, "p.md")
+    assert MarkdownPosts(tmp_path).write_cover("p.md", "/c.png", "")
+
+    def iterdir(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert MarkdownPosts(tmp_path).write_cover("p.md", "/d.png", "", force=True)
+    assert "/d.png" in path.read_text()
+
+
+def test_a_place_with_a_name_too_long_is_refused(tmp_path):
+    with pytest.raises(Refused, match=r"^posts: '.{200}' cannot be opened: File name too long$"):
+        MarkdownPosts(tmp_path / ("x" * 5000))
+    with pytest.raises(Refused, match=r"^posts: 'x{200}' cannot be opened: File name too long$"):
+        MarkdownPosts(tmp_path).read("x" * 5000 + ".md")
+
+
+@pytest.mark.parametrize("broken", [b"\xed\xa0\x80", b"\xe5\xbc"])
+def test_half_a_character_in_the_head_of_a_page_is_left_out(tmp_path, broken):
+    words = "只有开放才能打败封锁。".encode() * 20
+    page = b"<head><title>a" + broken + b"b</title></head><body><p>" + words + broken + b"</p></body>"
+    assert read(tmp_path, page, "p.html").title == "ab"
+
+
 def test_a_missing_post_and_a_file_that_is_no_post_are_told_apart(tmp_path):
     put(tmp_path, "a.txt")
     with pytest.raises(NotFound, match=r"'b\.md' does not exist"):
@@ -238,6 +295,19 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, mon
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(Exception, match="cannot be written: No space left"):
+        MarkdownPosts(tmp_path).write_cover("p.md", "/c.png", "")
+    assert path.read_text() == POST
+    assert [file.name for file in tmp_path.iterdir()] == ["p.md"]
+
+
+def test_ctrl_c_while_writing_leaves_no_draft(tmp_path, monkeypatch):
+    path = put(tmp_path, "p.md")
+
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", stop)
+    with pytest.raises(KeyboardInterrupt):
         MarkdownPosts(tmp_path).write_cover("p.md", "/c.png", "")
     assert path.read_text() == POST
     assert [file.name for file in tmp_path.iterdir()] == ["p.md"]

@@ -3,12 +3,10 @@
 import io
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from integrations.cms.html_clean import check_depth
+from integrations.cms.html_clean import XML_TAG, check_depth
 from integrations.cms.html_text import html_words
-from integrations.cms.post_files import read_bytes
 from integrations.cms.web_page import fetch_article
 from integrations.errors import NotFound, Refused
 from integrations.http import Fetcher
@@ -24,9 +22,9 @@ FULL_CHARACTERS = 400
 class Feed(PostSource):
     """The entries of one feed, fetched once. Ids are the entries' own ids or addresses."""
 
-    def __init__(self, place: Path | str, client: Fetcher | None) -> None:
-        """place: a web address, or a file. client: fetches the feed and the pages of teasers; a file needs none."""
-        self._place = place
+    def __init__(self, url: str, client: Fetcher) -> None:
+        """url: of the feed. client: fetches it and the pages of its teasers."""
+        self._url = url
         self._client = client
 
     def list_posts(self) -> Iterator[str]:
@@ -39,7 +37,7 @@ class Feed(PostSource):
         if entry is None:
             raise NotFound(f"feed: {post_id[:200]!r} is not in {self._name}")
         words, link = _words(entry), str(entry.get("link", ""))
-        if len(words) < FULL_CHARACTERS and self._client and link.startswith(("http://", "https://")):
+        if len(words) < FULL_CHARACTERS and link.startswith(("http://", "https://")):
             return fetch_article(self._client, link, post_id)
         title = plain(html_words(str(entry.get("title", ""))))
         if not any(map(str.isalnum, title + words)):
@@ -56,29 +54,22 @@ class Feed(PostSource):
 
     @property
     def _name(self) -> str:
-        return str(self._place).split("?")[0][:200]
+        return self._url.split("?")[0][:200]
 
     @cached_property
     def _entries(self) -> dict[str, dict[str, Any]]:
         import feedparser
 
-        data = self._bytes()
+        data = self._client.get(self._url, FEED_TYPES).body
         if b"<!ENTITY" in data:
             raise Refused(f"feed: {self._name} declares XML entities, which are not allowed")
-        check_depth(data.decode("utf-8", "replace"), f"feed: {self._name}")
+        check_depth(XML_TAG.finditer(data.decode("utf-8", "replace")), f"feed: {self._name}")
         # A file object: feedparser would take text that looks like an address or a path for one and open it.
         feed = feedparser.parse(io.BytesIO(data), sanitize_html=False, resolve_relative_uris=False)
         if not feed.get("version") and not feed.entries:
             raise Refused(f"feed: {self._name} is neither RSS nor Atom")
         named = ((str(entry.get("id") or entry.get("link") or ""), entry) for entry in feed.entries)
         return {name: entry for name, entry in named if name}
-
-    def _bytes(self) -> bytes:
-        if isinstance(self._place, str) and self._place.startswith(("http://", "https://")):
-            if not self._client:
-                raise Refused(f"feed: {self._name} is a web address, and no client to fetch it was given")
-            return self._client.get(self._place, FEED_TYPES).body
-        return read_bytes(Path(self._place), f"feed: {self._name}")
 
 
 def _words(entry: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Makes HTML safe to parse and leaves only what a reader sees, in time that grows with its length and no faster."""
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from html import unescape
 
 from integrations.errors import Refused
@@ -13,6 +13,8 @@ MAX_TAGS = 200_000
 # ends is matched too, so no character is read twice however many quotes and tags are left open.
 _ATTRIBUTE = r"""([^\s/<>][^\s/<>=]*+)(?:\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"'>][^\s>]*+)?+)?+"""
 _TAG = re.compile(rf"<(/?)([A-Za-z][A-Za-z0-9:-]*+)((?:[\s/]++|{_ATTRIBUTE})*+)(?P<end>>?)")
+XML_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:-]*)([^<>]*)>")
+"""With the groups of `tags`. In XML no value holds "<", a quote in CDATA opens nothing, and a script is like any element."""
 _UNSEEN_STYLE = re.compile(
     r"""display\s*:\s*none|visibility\s*:\s*hidden|(?:opacity|font-size)\s*:\s*0(?![.\d]*[1-9])|"""
     r"""(?:^|[\s;])(?:max-)?(?:width|height)\s*:\s*0(?![.\d]*[1-9])""", re.I)
@@ -51,10 +53,10 @@ def attributes(tag: re.Match[str]) -> Iterator[tuple[str, str]]:
         yield name.lower(), unescape(quoted.strip("\"'"))
 
 
-def check_depth(html: str, name: str) -> None:
-    """Raise Refused for HTML nested deeper, or with more tags, than a page that a person wrote."""
+def check_depth(found: Iterable[re.Match[str]], name: str) -> None:
+    """Raise Refused where the tags found are nested deeper, or are more, than in a page that a person wrote."""
     depth = 0
-    for count, tag in enumerate(tags(html)):
+    for count, tag in enumerate(found):
         element = tag[2].lower()
         if element in _VOID or element in _IMPLIED or tag[3].endswith("/"):
             continue

@@ -9,7 +9,7 @@ from html import unescape
 from bs4 import BeautifulSoup
 
 from integrations.cms.boilerplate import is_boilerplate, without_credits
-from integrations.cms.html_clean import check_depth, without_comments, without_hidden, words_between_tags
+from integrations.cms.html_clean import check_depth, tags, without_comments, without_hidden, words_between_tags
 from prompts.plain import plain
 
 MAX_HEAD_CHARACTERS = 200_000
@@ -41,7 +41,7 @@ def read_page(html: str, name: str) -> Page:
     name: of the page, for errors. Raises Refused for HTML that is nested too deep or has too many tags.
     """
     whole = without_comments(html.encode(errors="ignore").decode())  # parsers fail on lone surrogates
-    check_depth(whole, name)
+    check_depth(tags(whole), name)
     visible = without_hidden(whole)
     head = BeautifulSoup(re.split(r"<body\b|</head", visible[:MAX_HEAD_CHARACTERS], maxsplit=1, flags=re.I)[0], "lxml")
     heading = re.search(r"<h1\b[^<>]*>(.{0,2000}?)</h1", visible, re.I | re.S)

@@ -3,6 +3,7 @@
 import pytest
 
 from integrations.cms.feed import Feed
+from integrations.cms.web import open_web
 from integrations.cms.web_page import WebPage
 from integrations.errors import NotFound, Refused, Unavailable
 from integrations.http import Fetched, Fetcher
@@ -95,22 +96,22 @@ def test_an_entry_that_is_not_there_and_one_without_words_are_told_apart(web):
         feed.read("empty")
 
 
-def test_a_feed_file_is_read_without_a_client(tmp_path):
-    file = tmp_path / "feed.xml"
-    file.write_text(RSS, encoding="utf-8")
-    feed = Feed(file, None)
-    assert feed.read("full").text == LONG
-    assert feed.read("https://example.com/teaser").text == "只有摘要"
-    with pytest.raises(NotFound):
-        list(Feed(tmp_path / "none.xml", None).list_posts())
-    with pytest.raises(Refused, match="no client"):
-        list(Feed("https://example.com/feed", None).list_posts())
+@pytest.mark.parametrize(("url", "posts"), [
+    ("https://example.com/feed", ["full", "https://example.com/teaser", "empty"]),
+    ("https://example.com/teaser", ["https://example.com/teaser"])])
+def test_an_address_is_opened_as_what_it_turns_out_to_be_and_fetched_once(web, url, posts):
+    source = open_web(url, web)
+    assert list(source.list_posts()) == posts
+    source.read(posts[0])
+    assert web.asked == [url]
 
 
 @pytest.mark.parametrize(("data", "rule"), [
     (b"<html><p>words</p></html>", "neither RSS nor Atom"), (b"", "neither RSS nor Atom"),
     (b'<!DOCTYPE x [<!ENTITY a "b">]><rss version="2.0"/>', "XML entities"),
-    (b"<rss><channel>" + b"<div>" * 300_000, "nested more than")])
+    (b"<rss><channel>" + b"<div>" * 300_000, "nested more than"),
+    (b"<rss><channel><script>" + b"<div>" * 300_000 + b"</script>", "nested more than"),
+    (b'<rss><channel><x><![CDATA[<a b="]]></x>' + b"<div>" * 300_000 + b'"', "nested more than")])
 def test_what_is_no_feed_or_means_harm_is_refused(data, rule):
     with pytest.raises(Refused, match=rule):
         list(Feed("https://a.b/", MemoryWeb({"https://a.b/": data})).list_posts())

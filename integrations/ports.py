@@ -165,7 +165,8 @@ class PostSource(Protocol):
         ...
 
     def write_cover(self, post_id: str, cover: str, alt_text: str, *, force: bool = False) -> bool:
-        """Write the cover field and alt text into the post. False if it already had one and `force` is not set.
+        """Write the cover field and alt text into the post. False if nothing changed: it has
+        one and `force` is not set, or exactly this one.
 
         cover: a URL, or a path as the post's own files refer to pictures. Raises Refused where posts are read-only.
         """

@@ -21,7 +21,7 @@ from flows import cover_post as plain_engine
 from flows.cover_backlog import Outcome, count_posts, cover_backlog, list_failures
 from flows.errors import BacklogFailed, BadInput
 from flows.record import CoverRecord, Wishes
-from flows.steps import place_file
+from flows.steps import check_folder, place_file
 from flows.wiring import ports
 from generator.request import CoverImage, CoverRequest
 from integrations.pictures import encode
@@ -207,6 +207,7 @@ def make_request(prompt: str, negative: str, size: tuple[int, int], seed: int, s
 def generate_pictures(first: CoverRequest, count: int, out: Path, as_json: bool) -> None:
     """Paint `first` and its likes with the seeds after it, `count` in all; more than one get a contact sheet."""
     requests = [_request(**(asdict(first) | {"seed": first.seed + number})) for number in range(count)]
+    check_folder(out)
     pictures = []
     for number, request in enumerate(requests):
         picture = _paint(request, f"{number + 1}/{count}")
@@ -271,6 +272,7 @@ def show_guide(name: str, language: str) -> None:
 
 def preview_guides(out: Path, size: tuple[int, int]) -> None:
     """One example article in every style, as a contact sheet in `out`."""
+    check_folder(out)
     settings, checkpoint = ports().settings, ports().generator.checkpoint
     pictures, captions = [], []
     for guide in all_styles(settings.brand_folder):

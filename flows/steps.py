@@ -6,8 +6,11 @@ import logging
 import os
 import re
 import secrets
+import tempfile
 import time
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -33,10 +36,12 @@ PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def check_wishes(wishes: Wishes) -> None:
-    """Raise BadInput where a post would get a cover that its readers cannot reach."""
+    """Raise BadInput where a post would get a cover that its readers cannot reach, or its folder takes no files."""
     if wishes.write and not wishes.out and not wiring.ports().settings.store.base_url:
         raise BadInput("write: the post would name a file in our own store; give a folder of the site (out), "
                        "or set store.base_url")
+    if wishes.out:
+        check_folder(Path(wishes.out))
 
 
 def fetch(source: str, post_id: str) -> Article:
@@ -200,19 +205,32 @@ def deliver(cover: CachedCover, article: Article, wishes: Wishes) -> tuple[Store
     return tuple(delivered)
 
 
+def check_folder(folder: Path) -> None:
+    """Make the folder; asked before the painting, not after. Raises BadInput if it cannot take files, Unavailable."""
+    with _placing_in(folder):
+        tempfile.TemporaryFile(dir=folder).close()
+
+
 def place_file(target: Path, data: bytes) -> None:
     """Write a file whole or not at all, with its folder. Raises BadInput for an impossible place, Unavailable."""
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with _placing_in(target.parent):
         try:
             draft.write_bytes(data)
             os.replace(draft, target)
         finally:
             draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _placing_in(folder: Path) -> Iterator[None]:
+    """`folder`, made if it is missing, while files are placed in it. Raises BadInput for an impossible place, Unavailable."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as exc:
         error = Unavailable if exc.errno in PASSING else BadInput
-        raise error(f"out: {str(target.parent)!r} cannot take files: {exc.strerror}") from exc
+        raise error(f"out: {str(folder)!r} cannot take files: {exc.strerror}") from exc
 
 
 def readable_name(article: Article) -> str:

@@ -76,7 +76,7 @@ def test_bad_input_gets_one_line_and_exit_code_two(site, words, line):
     (site.folder / "empty").mkdir()
     post = site.post("a.md")
     answer = site.run("cover", *words)
-    assert (answer.code, answer.out) == (2, "")
+    assert (answer.code, answer.out, site.painter.calls) == (2, "", 0)
     assert answer.err.startswith("fengmian: ")
     assert line in answer.err
     assert answer.err.count("\n") == 1
@@ -90,12 +90,14 @@ def test_bad_input_gets_one_line_and_exit_code_two(site, words, line):
     (["generate", "cat", "-n", "many"], "'many' is not a whole number"),
     (["generate", "cat", "--steps", "0"], "steps: 0 is not from 1 to 200"),
     (["generate", "  "], "prompt: it is empty"),
+    (["generate", "cat", "--out", "posts/a.md"], "out: 'posts/a.md' cannot take files: File exists"),
     (["generate", "x" * 2001], "prompt: it has 2001 characters; at most 2000 are allowed"),
     (["styles", "show", "ink-wosh"], "style 'ink-wosh' is not known; did you mean 'ink-wash'?"),
     (["styles", "show", "ink-wash", "--lang", "de"], "lang: 'de' is not zh or en"),
     (["paint"], "No such command 'paint'"),
 ])
 def test_bad_input_to_the_other_commands(site, words, line):
+    site.post("a.md")
     answer = site.run(*words)
     assert (answer.code, answer.out, site.painter.calls) == (2, "", 0)
     assert answer.err.startswith("fengmian: ")

@@ -14,9 +14,13 @@ import torch
 from diffusers import AutoencoderKLQwenImage, QwenImageTransformer2DModel
 
 from generator.checkpoint import load_transformer, load_vae
+from generator.config import MINI
 from generator.latents import restore
 
-ROUNDS = 5
+ROUNDS = 8
+WIDE = {"num_layers": 4, "attention_head_dim": 128, "num_attention_heads": 8, "joint_attention_dim": 768,
+        "axes_dims_rope": (16, 56, 56)}
+BUNDLED = {key: getattr(MINI, key) for key in (*WIDE, "in_channels", "out_channels")}
 
 
 def measure(calls, rounds=ROUNDS):
@@ -32,12 +36,12 @@ def measure(calls, rounds=ROUNDS):
     return best
 
 
-def compare_transformer(folder, rows, columns, text_tokens, batch):
-    reference = QwenImageTransformer2DModel(num_layers=4, attention_head_dim=128, num_attention_heads=8, joint_attention_dim=768,
-                                            axes_dims_rope=(16, 56, 56)).eval()
+def compare_transformer(folder, sizes, rows, columns, text_tokens, batch):
+    reference = QwenImageTransformer2DModel(**sizes).eval()
     reference.save_pretrained(folder)
     ours = load_transformer(folder)
-    img, txt = torch.randn(batch, rows * columns, 64), torch.randn(batch, text_tokens, 768)
+    config = ours.config
+    img, txt = torch.randn(batch, rows * columns, config.in_channels), torch.randn(batch, text_tokens, config.joint_attention_dim)
     sigma, shapes = torch.full((batch,), 0.5), [[(1, rows, columns)]] * batch
     mask = torch.ones(batch, text_tokens, dtype=torch.bool)
 
@@ -70,11 +74,14 @@ def compare_vae(folder, side, rounds):
 def run():
     """All comparisons as plain values."""
     rows = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for rows_, columns, text, batch in ((32, 32, 64, 1), (32, 32, 64, 2), (40, 75, 64, 1)):
-            seconds, difference = compare_transformer(folder / "transformer", rows_, columns, text, batch)
-            rows.append({"what": f"transformer {rows_}x{columns} tokens, batch {batch}", **seconds, "difference": difference})
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for name, sizes, tokens, text, batch in (("bundled", BUNDLED, (16, 16), 8, 2), ("bundled", BUNDLED, (10, 19), 8, 2),
+                                                 ("4 wide blocks", WIDE, (32, 32), 64, 1), ("4 wide blocks", WIDE, (32, 32), 64, 2),
+                                                 ("4 wide blocks", WIDE, (40, 75), 64, 1)):
+            seconds, difference = compare_transformer(folder / "transformer", sizes, *tokens, text, batch)
+            rows.append({"what": f"transformer, {name}, {tokens[0]}x{tokens[1]} tokens, batch {batch}", **seconds,
+                         "difference": difference})
         parts, difference = compare_vae(folder / "vae", 256, 3)
         rows += [{"what": f"autoencoder {part} 256x256", **seconds, "difference": difference} for part, seconds in parts.items()]
     for row in rows:

@@ -20,6 +20,7 @@ from generator.config import MiniVAEConfig, MMDiTConfig, QwenVAEConfig
 from generator.errors import CheckpointError
 from generator.mini_vae import MiniVAE
 from generator.mmdit import MMDiT
+from generator.packed import pack_linears
 from generator.revision import revision as revision
 from generator.vae import QwenVAE
 
@@ -80,10 +81,15 @@ def published_names(name: str, table: NameTable) -> tuple[str, ...]:
 
 
 def load_transformer(folder: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> MMDiT:
-    """The MMDiT in `folder` (config.json and safetensors). Raises CheckpointError naming the file and the rule."""
+    """The MMDiT in `folder` (config.json and safetensors), for inference: on a CPU its linear layers are packed.
+
+    Raises CheckpointError naming the file and the rule.
+    """
     config = _read_config(Path(folder), {"QwenImageTransformer2DModel": MMDiTConfig})
     assert isinstance(config, MMDiTConfig)
-    return _load(Path(folder), lambda: MMDiT(config), TRANSFORMER_NAMES, device, dtype)
+    network = _load(Path(folder), lambda: MMDiT(config), TRANSFORMER_NAMES, device, dtype)
+    pack_linears(network)
+    return network
 
 
 def load_vae(folder: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Autoencoder:
@@ -108,7 +114,8 @@ def save_transformer(network: MMDiT, folder: str | Path, dtype: torch.dtype = to
     tensors = {}
     for name, tensor in network.state_dict().items():
         names = published_names(name, TRANSFORMER_NAMES)
-        for published, part in zip(names, tensor.chunk(len(names)), strict=True):
+        whole = tensor.to_dense() if tensor.is_mkldnn else tensor
+        for published, part in zip(names, whole.chunk(len(names)), strict=True):
             tensors[published] = part.to(dtype).contiguous()
     save_network(tensors, {"_class_name": "QwenImageTransformer2DModel", **dataclasses.asdict(network.config)}, Path(folder))
 

@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generator.config import MMDiTConfig
-from generator.rope import joint_rope, rotate
+from generator.packed import GeluLinear
+from generator.rope import joint_rope, rotate, swap_pairs
 
 EPS = 1e-6
 TIME_CHANNELS = 256
@@ -31,7 +32,7 @@ class Stream(nn.Module):
         self.q_norm = nn.RMSNorm(config.attention_head_dim, eps=EPS)
         self.k_norm = nn.RMSNorm(config.attention_head_dim, eps=EPS)
         self.out = nn.Linear(width, width)
-        self.mlp_in = nn.Linear(width, 4 * width)
+        self.mlp_in = GeluLinear(width, 4 * width)
         self.mlp_out = nn.Linear(4 * width, width)
 
     def modulate(self, cond: Tensor) -> tuple[Tensor, ...]:
@@ -39,15 +40,14 @@ class Stream(nn.Module):
         six: tuple[Tensor, ...] = self.modulation(cond)[:, None].chunk(6, dim=-1)
         return six
 
-    def project(self, x: Tensor, shift: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """q, k, v, each [B, H, T, D/H], of x [B, T, D]."""
-        qkv = self.qkv(normalise(x, shift, scale)).unflatten(-1, (3, self.heads, -1))      # [B, T, 3, H, D/H]
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        return self.q_norm(q), self.k_norm(k), v
+    def project(self, x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+        """q, k and v in one, [B, T, 3D], of x [B, T, D]."""
+        out: Tensor = self.qkv(normalise(x, shift, scale))
+        return out
 
     def feed_forward(self, x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
         """The MLP, [B, T, D] in and out."""
-        out: Tensor = self.mlp_out(F.gelu(self.mlp_in(normalise(x, shift, scale)), approximate="tanh"))
+        out: Tensor = self.mlp_out(self.mlp_in(normalise(x, shift, scale)))
         return out
 
 
@@ -63,15 +63,26 @@ class Block(nn.Module):
 
     def __init__(self, config: MMDiTConfig) -> None:
         super().__init__()
-        self.img, self.txt = Stream(config), Stream(config)
+        self.img, self.txt, self.heads = Stream(config), Stream(config), config.num_attention_heads
+
+    def _place(self, x: Tensor, norm: str, rope: tuple[Tensor, Tensor], text_tokens: int) -> Tensor:
+        """RMSNorm with each stream's weights, then rotation, of x [B, T+I, H, D/H].
+
+        The weights go into the rotation's tables, which are small.
+        """
+        weights = torch.cat([getattr(self.txt, norm).weight.expand(text_tokens, -1),
+                             getattr(self.img, norm).weight.expand(x.shape[1] - text_tokens, -1)])
+        size = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+        return rotate(x, rope[0] * weights, rope[1] * swap_pairs(weights)).mul_(torch.rsqrt(size.square() / x.shape[-1] + EPS))
 
     def forward(self, img: Tensor, txt: Tensor, cond: Tensor, rope: tuple[Tensor, Tensor],
                 mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """img [B, I, D], txt [B, T, D], cond [B, D], rope over T+I tokens, mask [B, 1, 1, T+I] bool or None."""
         img_mod, txt_mod = self.img.modulate(cond), self.txt.modulate(cond)
-        parts = zip(self.txt.project(txt, *txt_mod[:2]), self.img.project(img, *img_mod[:2]), strict=True)
-        q, k, v = (torch.cat(part, dim=2) for part in parts)                                # [B, H, T+I, D/H]
-        joint = F.scaled_dot_product_attention(rotate(q, *rope), rotate(k, *rope), v, attn_mask=mask)
+        qkv = torch.cat([self.txt.project(txt, *txt_mod[:2]), self.img.project(img, *img_mod[:2])], dim=1)
+        q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).unbind(2)                          # [B, T+I, H, D/H]
+        q, k = (self._place(x, name, rope, txt.shape[1]) for x, name in ((q, "q_norm"), (k, "k_norm")))
+        joint = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=mask)
         txt_out, img_out = joint.transpose(1, 2).flatten(2).split([txt.shape[1], img.shape[1]], dim=1)
         img = torch.addcmul(img, img_mod[2], self.img.out(img_out))
         txt = torch.addcmul(txt, txt_mod[2], self.txt.out(txt_out))

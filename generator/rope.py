@@ -36,6 +36,11 @@ def joint_rope(rows: int, columns: int, text_tokens: int, axes: tuple[int, int, 
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn adjacent pairs (2k, 2k+1) of x [..., T, D] by the angles in cos, sin [T, D]."""
-    swapped = x.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
-    return torch.addcmul(x * cos, swapped, sin)
+    """Turn adjacent pairs (2k, 2k+1) of x [..., T, H, D] by the angles in cos, sin [T, D]."""
+    return torch.addcmul(x * cos[:, None], swap_pairs(x), sin[:, None])
+
+
+def swap_pairs(x: Tensor) -> Tensor:
+    """x [..., D] with the values 2k and 2k+1 in each other's place."""
+    swapped: Tensor = x.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
+    return swapped

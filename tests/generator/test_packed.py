@@ -1,0 +1,38 @@
+"""Packed linear layers compute what plain ones do, and can be unpacked to the bit."""
+
+import pytest
+import torch
+from torch import nn
+
+from generator.checkpoint import load_transformer, save_transformer
+from generator.packed import GeluLinear, PackedLinear, pack_linears
+
+TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("kind", [nn.Linear, GeluLinear])
+@pytest.mark.parametrize("shape", [(1, 48), (7, 48), (2, 5, 48), (3, 0, 48)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_packed_layer_computes_what_the_plain_one_does(dtype, kind, shape, bias):
+    torch.manual_seed(0)
+    plain, x = kind(48, 80, bias=bias).to(dtype), torch.randn(shape).to(dtype)
+    packed = PackedLinear(plain)
+    torch.testing.assert_close(packed(x), plain(x), atol=TOLERANCE[dtype], rtol=0)
+    assert torch.equal(packed.weight.to_dense(), plain.weight)
+
+
+def test_layers_of_other_dtypes_stay_as_they_are():
+    network = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 4).double()))
+    pack_linears(network)
+    assert [type(layer) for layer in (network[0], network[1][0])] == [PackedLinear, nn.Linear]
+
+
+def test_a_loaded_transformer_is_saved_as_it_was(transformer_folder, tmp_path):
+    loaded = load_transformer(transformer_folder)
+    save_transformer(loaded, tmp_path)
+    again = load_transformer(tmp_path)
+    assert any(isinstance(module, PackedLinear) for module in again.modules())
+    for name, tensor in loaded.state_dict().items():
+        other = again.state_dict()[name]
+        assert torch.equal(tensor.to_dense() if tensor.is_mkldnn else tensor, other.to_dense() if other.is_mkldnn else other)

@@ -4,24 +4,32 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLE := examples/cloud-native.md
 
-.PHONY: help setup cover test check bench services
+.PHONY: help setup develop cover test check bench services
 
 help:  ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-# The virtual environment is as new as the locked versions.
+# The virtual environment is as new as the locked versions. Covers need less than tests do.
 $(VENV)/.ready: constraints.txt pyproject.toml
+	@echo 'Setting up .venv: a few minutes and about 1.5 GB, most of it torch'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.ready-tests: $(VENV)/.ready
+	@echo 'Installing what tests and training need'
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[training,tests]'
 	touch $@
 
 setup: $(VENV)/.ready  ## Set up .venv with the locked versions
 
+develop: $(VENV)/.ready-tests  ## Also install what tests, benchmarks and training need
+
 cover: setup  ## Cover an example article with the bundled model
 	$(BIN)/fengmian cover $(EXAMPLE) --out covers
 
-check: setup  ## Lint, types and the one direction of imports
+check: develop  ## Lint, types and the one direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
@@ -32,5 +40,5 @@ test: check  ## Check, then run the tests (services that are not installed skip;
 services:  ## Install the servers that some tests talk to (Debian, as root)
 	bash tests/services/install.sh
 
-bench: setup  ## Measure speed and memory on this machine
+bench: develop  ## Measure speed and memory on this machine
 	$(BIN)/python -m benchmarks.run --write docs/benchmarks.md

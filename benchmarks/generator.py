@@ -76,9 +76,9 @@ def run():
     rows = []
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        for name, sizes, tokens, text, batch in (("bundled", BUNDLED, (16, 16), 8, 2), ("bundled", BUNDLED, (10, 19), 8, 2),
-                                                 ("4 wide blocks", WIDE, (32, 32), 64, 1), ("4 wide blocks", WIDE, (32, 32), 64, 2),
-                                                 ("4 wide blocks", WIDE, (40, 75), 64, 1)):
+        for name, sizes, tokens, text, batch in (
+                ("bundled", BUNDLED, (16, 16), 8, 2), ("bundled", BUNDLED, (10, 19), 8, 2), ("wide", WIDE, (32, 32), 64, 1),
+                ("wide", WIDE, (32, 32), 64, 2), ("wide", WIDE, (40, 75), 64, 1)):
             seconds, difference = compare_transformer(folder / "transformer", sizes, *tokens, text, batch)
             rows.append({"what": f"transformer, {name}, {tokens[0]}x{tokens[1]} tokens, batch {batch}", **seconds,
                          "difference": difference})

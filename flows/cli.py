@@ -41,7 +41,7 @@ Style = Annotated[str | None, typer.Option("--style", help="Style guide; see `fe
 Seed = Annotated[
     int | None,
     typer.Option(
-        "--seed", parser=_whole_number, metavar="N", help="Same seed, same picture. Default: made from the post's id."
+        "--seed", parser=_whole_number, metavar="N", help="Same seed, same picture. Default: made from the post's title."
     ),
 ]
 Size = Annotated[
@@ -50,8 +50,17 @@ Size = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Replace a cover that the post already has.")]
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+        print(f"fengmian {version('fengmian')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _root(context: typer.Context,
+          version: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True,
+                                                help="Print the version.")] = False,
           debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
     """Options of every command."""
     context.obj = debug

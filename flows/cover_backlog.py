@@ -65,6 +65,8 @@ def _cover_one(source: str, post_id: str, wishes: Wishes, dry_run: bool, run: Ru
     try:
         if dry_run:
             article = wiring.ports().open_source(source).read(post_id)
+            if not article.cover and wishes.write:
+                wiring.ports().open_source(source).check_writable(post_id)
             return Outcome(post_id=post_id, title=article.title, result="kept" if article.cover else "missing")
         record = cover_post(source, post_id, wishes, run)
     except OUR_ERRORS as exc:

@@ -31,6 +31,8 @@ def cover_post(source: str, post_id: str, wishes: Wishes, run: Runner = plainly)
         article = run(steps.fetch)(source, post_id)
     if wishes.leaves_alone(article.cover):
         return CoverRecord(id=article.id, title=article.title, status="kept", timings_s=watch.seconds)
+    if wishes.write:
+        run(steps.check_writable)(source, article.id)
 
     with watch.timing("screen"):
         verdicts = steps.screen_article(article)
@@ -49,10 +51,10 @@ def cover_post(source: str, post_id: str, wishes: Wishes, run: Runner = plainly)
     alt_text = steps.write_alt_text(brief)
     with watch.timing("write"):
         files = run(steps.deliver)(painted.cover, article, wishes)
-        reference = steps.refer_to(painted.cover, files, article) if wishes.write else ""
-        written = wishes.write and run(steps.write_into_post)(source, article, reference, alt_text, wishes.force)
+        cover = steps.refer_to(painted.cover, files, article) if wishes.write else ""
+        written = wishes.write and run(steps.write_into_post)(source, article, cover, alt_text, wishes.force)
     return CoverRecord(
         id=article.id, title=article.title, status="covered", brief=steps.describe_brief(brief), prompt=prompt.text,
         negative=prompt.negative, style=style.name, fingerprint=request.fingerprint, seed=request.seed,
-        checkpoint=request.checkpoint, cached=painted.cached, verdicts=verdicts, alt_text=alt_text, files=files,
-        written=written, timings_s=watch.seconds)
+        checkpoint=request.checkpoint, cached=painted.cached, verdicts=verdicts, alt_text=alt_text, cover=cover,
+        files=files, written=written, timings_s=watch.seconds)

@@ -64,7 +64,8 @@ def examine() -> Report:
     try:
         ports = wiring.ports()
     except SettingsError as exc:
-        gap = Finding(part="settings", state="gap", found=str(exc), remedy="correct it; docs/cli.md lists all settings")
+        gap = Finding(part="settings", state="gap", found=str(exc),
+                      remedy="correct it; deploy/settings.example.env lists all settings")
         return Report(findings=(gap,), settings={})
     findings = [_settings()] + [_look(part, check, remedy, ports) for part, check, remedy in CHECKS]
     return Report(findings=tuple(findings), settings=ports.settings.model_dump(mode="json"))
@@ -129,7 +130,7 @@ def _style(ports: wiring.Ports) -> str:
 
 
 def _templates(ports: wiring.Ports) -> str:
-    style, folder = load_style(ports.settings.style, ports.settings.brand_folder), ports.settings.template_folder
+    style, folder = load_style("modern-minimal", None), ports.settings.template_folder
     if folder is not None and not folder.is_dir():
         raise Refused(f"templates: {folder} is not a folder")
     for language in ("zh", "en"):
@@ -210,7 +211,8 @@ CHECKS: tuple[tuple[str, Callable[[wiring.Ports], Finding | str], str], ...] = (
     (
         "generator",
         _generator,
-        "set generator.checkpoint to a whole checkpoint folder, or unset it to use the bundled model",
+        "set generator.checkpoint to a whole checkpoint folder and generator.device to one that this machine has; unset, "
+        "they are the bundled model and the CPU",
     ),
     (
         "picture screen",

@@ -44,7 +44,10 @@ class Painted:
 
 @dataclass(frozen=True, kw_only=True)
 class CoverRecord:
-    """One post and its cover, as `fengmian cover --json` prints it. status: "covered", or "kept" if it had a cover."""
+    """One post and its cover, as `fengmian cover --json` prints it. status: "covered", or "kept" if it had a cover.
+
+    cover: how the post names it, where it is written into the post.
+    """
 
     id: str
     title: str
@@ -59,6 +62,7 @@ class CoverRecord:
     cached: bool = False
     verdicts: tuple[Verdict, ...] = ()
     alt_text: str = ""
+    cover: str = ""
     files: tuple[StoredFile, ...] = ()
     written: bool = False
     timings_s: dict[str, float] = field(default_factory=dict)

@@ -4,9 +4,10 @@ A nested value is FENGMIAN_STORE__KIND=s3, or in YAML `store: {kind: s3}`; lists
 """
 
 import difflib
+import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -169,6 +170,7 @@ class Settings(BaseSettings):
     style: str = Field(default="modern-minimal", description="style guide, unless --style names another")
     brand_folder: Path | None = Field(default=None, description="the site's own style guides and brand.yaml")
     template_folder: Path | None = Field(default=None, description="the site's own prompt templates")
+    out_url: Address = Field(default="", description="where the site serves the folder of --out, e.g. /covers")
     prefect_api_url: Address = Field(default="", description="run as Prefect flows on this server, e.g. http://127.0.0.1:4200/api")
     generator: GeneratorSettings = GeneratorSettings()
     summarizer: SummarizerSettings = SummarizerSettings()
@@ -196,9 +198,11 @@ def load_settings(folder: Path | None = None) -> Settings:
     except ValidationError as exc:
         raise SettingsError("; ".join(_explain(error) for error in exc.errors(include_url=False))) from None
     except SourceError as exc:
-        raise SettingsError(str(exc)) from None
-    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as exc:  # the last two: YAML that is no mapping
+        raise SettingsError(_broken_list() or str(exc)) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
         raise SettingsError(f"{file}: not readable as YAML settings: {' '.join(str(exc).split())}") from None
+    except (ValueError, TypeError, AttributeError):  # what becomes of YAML that is no mapping
+        raise SettingsError(f"{file}: not readable as YAML settings: it must hold lines `name: value`") from None
 
 
 def settings_file(folder: Path | None = None) -> Path:
@@ -222,6 +226,19 @@ def _explain(error: Any) -> str:
         f" {value!r}" if isinstance(value, str | int | float) and "@" not in str(value) and not _is_secret(name) else ""
     )
     return f"setting {name or 'file'}{told}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _broken_list() -> str:
+    """What is wrong with the first variable that should hold a list and does not."""
+    for section, field in Settings.model_fields.items():
+        for leaf, inner in getattr(field.annotation, "model_fields", {}).items():
+            value = os.environ.get(f"{PREFIX}{section}__{leaf}".upper())
+            if value and get_origin(inner.annotation) is tuple:
+                try:
+                    json.loads(value)
+                except ValueError:
+                    return f"setting {section}.{leaf} {value!r}: a list must be JSON, such as [\"first\", \"second\"]"
+    return ""
 
 
 def _is_secret(name: str) -> bool:

@@ -31,6 +31,7 @@ from prompts.style import StyleGuide, load_style
 log = logging.getLogger(__name__)
 WAIT_S = 0.25
 FORMATS: tuple[Literal["webp", "png"], ...] = ("webp", "png")
+REVIEW_REMEDY = "; change the words, or let what a person should see be published: safety.on_review=publish"
 PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 """What ails a disk, not the question."""
 
@@ -47,6 +48,11 @@ def check_wishes(wishes: Wishes) -> None:
 def fetch(source: str, post_id: str) -> Article:
     """The post as an Article."""
     return wiring.ports().open_source(source).read(post_id)
+
+
+def check_writable(source: str, post_id: str) -> None:
+    """Raise Refused where the cover could not be written into the post in the end."""
+    wiring.ports().open_source(source).check_writable(post_id)
 
 
 def screen_article(article: Article) -> tuple[Verdict, ...]:
@@ -87,7 +93,7 @@ def make_request(prompt: Prompt, style: StyleGuide, article: Article, wishes: Wi
     checkpoint, settings = ports.generator.checkpoint, ports.settings.generator
     hints = style.hints_for(checkpoint)
     width, height = wishes.size or style.sizes[0]
-    seed = derive_seed(article.id) if wishes.seed is None else wishes.seed
+    seed = derive_seed(article.title) if wishes.seed is None else wishes.seed
     try:
         return CoverRequest(
             prompt=prompt.text,
@@ -103,9 +109,9 @@ def make_request(prompt: Prompt, style: StyleGuide, article: Article, wishes: Wi
         raise BadInput(str(exc)) from None
 
 
-def derive_seed(post_id: str) -> int:
-    """The same post always gets the same seed, and two posts with one prompt get different pictures."""
-    return int.from_bytes(hashlib.sha256(post_id.encode("utf-8", "surrogatepass")).digest()[:4], "big")
+def derive_seed(title: str) -> int:
+    """The same post always gets the same seed, wherever its file lies; two posts with one brief get different pictures."""
+    return int.from_bytes(hashlib.sha256(title.encode("utf-8", "surrogatepass")).digest()[:4], "big")
 
 
 def paint_once(request: CoverRequest) -> Painted:
@@ -247,9 +253,12 @@ def write_into_post(source: str, article: Article, reference: str, alt_text: str
 
 
 def refer_to(cover: CachedCover, files: tuple[StoredFile, ...], article: Article) -> str:
-    """How the post names its cover: by public address where there is one, else by the path from the post."""
-    if wiring.ports().settings.store.base_url:
+    """How the post names its cover: by its address in the store or on the site, else by the path from the post."""
+    settings = wiring.ports().settings
+    if settings.store.base_url:
         return cover.files[0].path
+    if settings.out_url:
+        return f"{settings.out_url.rstrip('/')}/{Path(files[0].path).name}"
     return Path(os.path.relpath(Path(files[0].path).resolve(), Path(article.source).resolve().parent)).as_posix()
 
 
@@ -271,6 +280,7 @@ def _accept(verdicts: tuple[Verdict, ...], what: str) -> None:
             found = (
                 ", ".join(f"{finding.category}: {finding.text}" for finding in verdict.findings[:3]) or verdict.detail
             )
-            raise CoverRejected(f"{what}: {verdict.check} says {verdict.decision}" + (f" ({found})" if found else ""))
+            remedy = REVIEW_REMEDY if verdict.decision == "review" else ""
+            raise CoverRejected(f"{what}: {verdict.check} says {verdict.decision}" + (f" ({found})" if found else "") + remedy)
         if verdict.decision == "review":
             log.warning("%s: %s asks for review; published because safety.on_review is publish", what, verdict.check)

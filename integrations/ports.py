@@ -164,6 +164,10 @@ class PostSource(Protocol):
         """One post as an Article. Raises Unavailable, NotFound, Refused (a post without words, say)."""
         ...
 
+    def check_writable(self, post_id: str) -> None:
+        """Raise Refused where a cover could not be written into the post: asked before the painting, not after."""
+        ...
+
     def write_cover(self, post_id: str, cover: str, alt_text: str, *, force: bool = False) -> bool:
         """Write the cover field and alt text into the post. False if nothing changed: it has
         one and `force` is not set, or exactly this one.

@@ -70,7 +70,8 @@ JEKYLL = Dialect(name="jekyll", image=("image",), alt=("image_alt",))
 JEKYLL_MAP = Dialect(name="jekyll-map", image=("image", "path"), alt=("image", "alt"))
 JEKYLL_SRC = Dialect(name="jekyll-src", image=("image", "src"), alt=("image", "alt"))
 OTHERS = tuple(Dialect(name=key, image=(key,), alt=(key + ("_alt" if key.islower() else "Alt"),)) for key in (
-    "featured_image", "featuredImage", "feature_image", "cover_image", "coverImage", "thumbnail", "banner"))
+    "featured_image", "featuredImage", "feature_image", "cover_image", "coverImage", "thumbnail", "banner", "index_img",
+    "banner_img"))
 _DIALECTS = (PAPERMOD, HEXO, ASTRO, JEKYLL_MAP, JEKYLL_SRC, JEKYLL, *OTHERS)
 
 

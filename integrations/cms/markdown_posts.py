@@ -61,20 +61,28 @@ class MarkdownPosts(PostSource):
         """
         path = self._path(post_id)
         decoded = _decoded(path, post_id)
-        matter = read_front_matter(decoded.text, post_id)
-        is_page = path.suffix.lower() in _HTML and matter.format == "none"
-        has_cover = cover_of(matter.fields) or (is_page and read_page(decoded.text, post_id).cover)
-        if has_cover and not force:
-            return False
-        if is_page:
-            written = with_meta_cover(decoded.text, cover, alt_text, post_id, decoded.encoding)
-        else:
-            dialect = choose_dialect(matter.fields, self._siblings(path), matter.format)
-            written = with_cover(decoded.text, cover, alt_text, dialect, name=post_id, encoding=decoded.encoding)
+        written = self._with_cover(path, post_id, decoded, cover, alt_text, force=force)
         if written == decoded.text:
             return False
         replace_whole(path, decoded.encode(written), post_id)
         return True
+
+    def check_writable(self, post_id: str) -> None:
+        """Make the edit and throw it away. Raises NotFound, Refused."""
+        path = self._path(post_id)
+        self._with_cover(path, post_id, _decoded(path, post_id), "cover.webp", "alt", force=True)
+
+    def _with_cover(self, path: Path, post_id: str, decoded: Decoded, cover: str, alt_text: str, *, force: bool) -> str:
+        """The post's text with the cover; as it is if it has one and `force` is not set."""
+        matter = read_front_matter(decoded.text, post_id)
+        is_page = path.suffix.lower() in _HTML and matter.format == "none"
+        has_cover = cover_of(matter.fields) or (is_page and read_page(decoded.text, post_id).cover)
+        if has_cover and not force:
+            return decoded.text
+        if is_page:
+            return with_meta_cover(decoded.text, cover, alt_text, post_id, decoded.encoding)
+        dialect = choose_dialect(matter.fields, self._siblings(path), matter.format)
+        return with_cover(decoded.text, cover, alt_text, dialect, name=post_id, encoding=decoded.encoding)
 
     def _path(self, post_id: str) -> Path:
         if self._only and post_id != self._only:

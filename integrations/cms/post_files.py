@@ -11,9 +11,10 @@ from integrations.cms.charset import MAX_BYTES
 from integrations.errors import NotFound, Refused, Unavailable
 
 SUFFIXES = (".md", ".markdown", ".mdx", ".html", ".htm")
-_SITE_FILES = ("_config.yml", "_config.yaml", "hugo.toml", "hugo.yaml", "config.toml", "config.yaml",
-               "astro.config.mjs")
-# In a site's own folder these hold what the site generator made or is made of, not posts.
+# What tells a site's own folder from a folder of posts.
+_SITE_FILES = ("_config.yml", "_config.yaml", "hugo.toml", "hugo.yaml", "config.toml", "config.yaml", "astro.config.mjs")
+_SITE_SIGNS = ("archetypes", "layouts", "themes", "_layouts", "source/_posts", "src/content")
+# There, these hold what the site generator made or is made of, and the files beside them are no posts either.
 _SITE_FOLDERS = frozenset((
     "public", "themes", "layouts", "archetypes", "scaffolds", "static", "resources", "dist", "vendor"))
 
@@ -27,14 +28,18 @@ def is_post_file(place: Path) -> bool:
 
 
 def find_posts(root: Path) -> Iterator[str]:
-    """Ids (paths relative to `root`) of the posts in it, in a stable order. Raises NotFound, Refused."""
+    """Ids (paths relative to `root`) of the posts in it, in a stable order. Raises NotFound, Refused.
+
+    Of a site's own folder, neither the files at its top (README.md, index.html) nor themes, layouts and what was built.
+    """
     if not root.is_dir():
         raise NotFound(f"posts: {str(root)[:200]!r} is neither a file nor a folder")
-    is_site = any(is_post_file(root / file) for file in _SITE_FILES)
+    is_site = (any(is_post_file(root / file) for file in _SITE_FILES)
+               or any(os.path.isdir(root / folder) for folder in _SITE_SIGNS))
     for folder, folders, files in os.walk(root):
-        skipped = _SITE_FOLDERS if is_site and Path(folder) == root else frozenset()
-        folders[:] = sorted(name for name in folders if _is_listed(name) and name not in skipped)
-        for name in sorted(files):
+        at_top = is_site and Path(folder) == root
+        folders[:] = sorted(name for name in folders if _is_listed(name) and not (at_top and name in _SITE_FOLDERS))
+        for name in () if at_top else sorted(files):
             path = Path(folder, name)
             if path.suffix.lower() in SUFFIXES and not name.startswith((".", "_")) and _is_inside(path, root):
                 yield path.relative_to(root).as_posix()

@@ -74,6 +74,14 @@ def test_a_dry_run_says_what_is_missing_and_touches_nothing(site):
     assert (site.painter.calls, site.stored, (site.posts / "a.md").read_bytes()) == (0, [], before)
 
 
+def test_a_dry_run_says_which_posts_could_not_be_written(site):
+    site.post("a.md", '{"title": "云原生架构"}\n云原生让小团队也能稳定地服务百万用户。')
+    answer = site.run("backlog", "posts", "--dry-run", "--json")
+    assert (answer.code, answer.record["result"]) == (1, "failed")
+    assert "JSON front matter" in answer.record["reason"]
+    assert site.run("backlog", "posts", "--dry-run", "--no-write", "--json").record["result"] == "missing"
+
+
 def test_a_limit_counts_work_so_that_repeating_it_finishes(site):
     site.post("0.md", BLOCKED)
     for name in "abc":

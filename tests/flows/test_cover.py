@@ -22,7 +22,7 @@ def test_the_record_has_every_promised_field(site):
     record = site.run("cover", "posts/a.md", "--json").record
     assert list(record) == [
         "id", "title", "status", "brief", "prompt", "negative", "style", "fingerprint", "seed", "checkpoint", "cached",
-        "verdicts", "alt_text", "files", "written", "timings_s"]
+        "verdicts", "alt_text", "cover", "files", "written", "timings_s"]
     assert (record["id"], record["title"], record["status"]) == ("a.md", "云原生架构的设计思路", "covered")
     assert record["brief"]["language"] == "zh"
     assert record["brief"]["method"] == "extractive"
@@ -289,6 +289,30 @@ def test_a_cached_cover_is_named_by_the_cdn_of_today(site, monkeypatch):
         answer = site.run("cover", "posts/a.md", "--write", "--force", "--json")
         assert answer.record["cached"] is True
         assert f'cover: "{cdn}/' in post.read_text()
+
+
+@pytest.mark.parametrize("address", ["/covers", "https://blog.test/covers/"])
+def test_a_post_names_its_cover_by_the_address_that_the_site_serves_it_at(site, monkeypatch, address):
+    post = site.post("a.md")
+    site.settle(monkeypatch, OUT_URL=address)
+    record = site.run("cover", "posts/a.md", "--write", "--json").record
+    assert record["cover"] == f"{address.rstrip('/')}/{site.covers[1].name}"
+    assert f'cover: "{record["cover"]}"' in post.read_text()
+
+
+def test_a_post_that_cannot_be_written_is_not_painted(site):
+    site.post("a.md", '{"title": "云原生架构"}\n云原生让小团队也能稳定地服务百万用户。')
+    answer = site.run("cover", "posts/a.md", "--write")
+    assert (answer.code, site.painter.calls, site.covers) == (2, 0, [])
+    assert "cannot be set in JSON front matter" in answer.err
+
+
+def test_a_post_keeps_its_picture_wherever_its_file_lies(site):
+    site.post("a.md")
+    site.post("moved/b.md")
+    first, second = (site.run("cover", source, "--json").record for source in ("posts/a.md", "posts/moved"))
+    assert first["fingerprint"] == second["fingerprint"]
+    assert (first["cached"], second["cached"]) == (False, True)
 
 
 def test_a_post_is_never_told_of_a_file_only_we_can_see(site):

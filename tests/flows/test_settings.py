@@ -57,7 +57,8 @@ def test_a_file_can_be_named(folder, monkeypatch):
     ("summarizer: {kind: t5}", "setting summarizer: kind t5 needs summarizer.model"),
     ("store: {kind: s3}", "setting store: kind s3 needs store.endpoint_url"),
     ("cache: 5", "setting cache: "),
-    ("5", "fengmian.yaml: not readable as YAML settings"),
+    ("5", "fengmian.yaml: not readable as YAML settings: it must hold lines `name: value`"),
+    ("text", "fengmian.yaml: not readable as YAML settings: it must hold lines `name: value`"),
     ("1: x", "fengmian.yaml: not readable as YAML settings"),
     ("cache: {hold_s: .inf}", "setting cache.hold_s inf: Input should be a finite number"),
     ("- a\n- b", "fengmian.yaml: not readable as YAML settings"),
@@ -73,7 +74,8 @@ def test_a_wrong_file_is_refused_in_one_line_with_the_nearest_name(folder, text,
     ("FENGMIAN_STILE", "setting stile is unknown; did you mean style?"),
     ("FENGMIAN_STOER__KIND", "setting stoer.kind is unknown; did you mean store.kind?"),
     ("FENGMIAN_STORE__KNID", "setting store.knid is unknown; did you mean store.kind?"),
-    ("FENGMIAN_SAFETY__WORD_LISTS", "safety"),
+    ("FENGMIAN_SAFETY__WORD_LISTS", "setting safety.word_lists 'x': a list must be JSON, such as [\"first\", \"second\"]"),
+    ("FENGMIAN_SAFETY", "safety"),
 ])
 def test_a_wrong_variable_is_refused_with_the_nearest_name(folder, monkeypatch, variable, line):
     monkeypatch.setenv(variable, "x")

@@ -44,10 +44,31 @@ def test_posts_are_listed_in_a_stable_order_and_other_files_are_not(tmp_path):
         "a.md", "b.md", "_posts/e.md", "sub/c.markdown", "sub/d.html", "sub/bundle/index.mdx"]
 
 
-def test_in_a_sites_own_folder_built_pages_and_themes_are_no_posts(tmp_path):
-    for name in ("hugo.toml", "public/a.html", "themes/t/b.html", "content/posts/c.md", "content/public/d.md"):
+@pytest.mark.parametrize("sign", ["hugo.toml", "_config.yml", "layouts/single.html", "source/_posts/a.txt"])
+def test_in_a_sites_own_folder_built_pages_and_themes_and_what_lies_at_its_top_are_no_posts(tmp_path, sign):
+    for name in (sign, "public/a.html", "themes/t/b.html", "README.md", "404.html", "content/posts/c.md", "content/public/d.md"):
         put(tmp_path, name)
     assert list(MarkdownPosts(tmp_path).list_posts()) == ["content/posts/c.md", "content/public/d.md"]
+
+
+@pytest.mark.parametrize("field", ["index_img", "banner_img", "thumbnail", "featured_image"])
+def test_the_cover_fields_of_many_themes_are_known(tmp_path, field):
+    assert read(tmp_path, f"---\ntitle: 云\n{field}: /a.png\n---\n正文").cover == "/a.png"
+
+
+@pytest.mark.parametrize(("name", "content", "rule"), [
+    ("p.md", '{"title": "云"}\n正文', "JSON front matter"), ("p.html", "<p>正文，没有 head</p>", "head")])
+def test_a_post_that_cannot_be_written_says_so_before(tmp_path, name, content, rule):
+    path = put(tmp_path, name, content)
+    with pytest.raises(Refused, match=rule):
+        MarkdownPosts(tmp_path).check_writable(name)
+    assert path.read_text() == content
+
+
+def test_a_post_that_can_be_written_is_not_touched_by_asking(tmp_path):
+    path = put(tmp_path, "p.md")
+    MarkdownPosts(tmp_path).check_writable("p.md")
+    assert path.read_text() == POST
 
 
 def test_one_file_is_a_source_of_one_post(tmp_path):

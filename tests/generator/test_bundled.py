@@ -19,7 +19,7 @@ def painter():
     return CoverPainter()
 
 
-def paint(painter, prompt, *, size=(640, 320), seed=1, steps=STEPS):
+def paint(painter, prompt, *, size=(1200, 630), seed=1, steps=STEPS):
     image = painter.generate(CoverRequest(prompt=prompt, negative="", width=size[0], height=size[1], steps=steps, guidance=3.0,
                                           seed=seed, checkpoint=painter.checkpoint))
     return np.frombuffer(image.rgb, np.uint8).reshape(image.height, image.width, 3)
@@ -59,7 +59,7 @@ def test_the_subject_stands_where_it_is_asked_to(painter, prompt, side):
     edges = np.zeros(2)
     for seed in range(3):
         change = np.abs(np.diff(paint(painter, prompt, seed=seed).astype(int), axis=1)).sum((0, 2))
-        edges += [change[:320].sum(), change[320:].sum()]
+        edges += [change[:600].sum(), change[600:].sum()]
     assert edges.argmax() == side
 
 

@@ -11,7 +11,7 @@ help:  ## What can be made
 
 # The virtual environment is as new as the locked versions. Covers need less than tests do.
 $(VENV)/.ready: constraints.txt pyproject.toml
-	@echo 'Setting up .venv: a few minutes and about 1.5 GB, most of it torch'
+	@echo 'Setting up .venv: a few minutes; about 1.5 GB, and some more where torch comes with CUDA'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .

@@ -130,7 +130,7 @@ def _style(ports: wiring.Ports) -> str:
 
 
 def _templates(ports: wiring.Ports) -> str:
-    style, folder = load_style("modern-minimal", None), ports.settings.template_folder
+    style, folder = load_style(), ports.settings.template_folder
     if folder is not None and not folder.is_dir():
         raise Refused(f"templates: {folder} is not a folder")
     for language in ("zh", "en"):

@@ -15,6 +15,16 @@ def write_point(file: Path, point: dict[str, float]) -> None:
         stream.write(json.dumps(point) + "\n")
 
 
+def read_points(file: Path) -> list[dict[str, float]]:
+    """The points in order, without those of a run that was cut off and taken up again before them."""
+    kept: list[dict[str, float]] = []
+    for line in reversed(file.read_text(encoding="utf-8").splitlines()):
+        point = json.loads(line)
+        if not kept or point["spent_s"] < kept[-1]["spent_s"]:
+            kept.append(point)
+    return kept[::-1]
+
+
 def draw(folder: Path, target: Path) -> None:
     """All curves of a training folder, side by side, loss over minutes."""
     import matplotlib
@@ -24,8 +34,8 @@ def draw(folder: Path, target: Path) -> None:
 
     figure, axes = pyplot.subplots(1, len(PARTS), figsize=(13, 3.4))
     for axis, (part, title) in zip(axes, PARTS.items(), strict=True):
-        lines = (folder / f"{part}_curve.jsonl").read_text(encoding="utf-8").splitlines()
-        minutes, losses = zip(*((point["spent_s"] / 60, point["loss"]) for point in map(json.loads, lines)), strict=True)
+        points = read_points(folder / f"{part}_curve.jsonl")
+        minutes, losses = zip(*((point["spent_s"] / 60, point["loss"]) for point in points), strict=True)
         axis.plot(minutes, losses, color="#1F3C88", linewidth=1.2)
         axis.set(title=title, xlabel="minutes on two cores", ylabel="loss", yscale="log")
         axis.grid(alpha=0.3, which="both")

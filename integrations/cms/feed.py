@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 from integrations.cms.html_clean import XML_TAG, check_depth
 from integrations.cms.html_text import html_words
@@ -48,14 +48,13 @@ class Feed(PostSource):
                        description=plain(teaser) if teaser != words and len(teaser) < FULL_CHARACTERS else "",
                        tags=tuple(filter(None, (plain(str(tag.get("term") or "")) for tag in entry.get("tags", ())))))
 
-    def check_writable(self, post_id: str) -> None:
+    def check_writable(self, post_id: str) -> NoReturn:
         """Always Refused: a feed cannot be written."""
         raise Refused(f"feed: {post_id[:200]!r} is read only; its cover cannot be written back")
 
     def write_cover(self, post_id: str, cover: str, alt_text: str, *, force: bool = False) -> bool:
         """Always Refused."""
         self.check_writable(post_id)
-        return False
 
     @property
     def _name(self) -> str:

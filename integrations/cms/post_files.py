@@ -12,7 +12,8 @@ from integrations.errors import NotFound, Refused, Unavailable
 
 SUFFIXES = (".md", ".markdown", ".mdx", ".html", ".htm")
 # What tells a site's own folder from a folder of posts.
-_SITE_FILES = ("_config.yml", "_config.yaml", "hugo.toml", "hugo.yaml", "config.toml", "config.yaml", "astro.config.mjs")
+_SITE_FILES = ("_config.yml", "_config.yaml", "hugo.toml", "hugo.yaml", "astro.config.mjs")
+_OLD_HUGO_FILES = ("config.toml", "config.yaml")  # beside content/ only: many a folder has a file of this name
 _SITE_SIGNS = ("archetypes", "layouts", "themes", "_layouts", "source/_posts", "src/content")
 # There, these hold what the site generator made or is made of, and the files beside them are no posts either.
 _SITE_FOLDERS = frozenset((
@@ -34,8 +35,7 @@ def find_posts(root: Path) -> Iterator[str]:
     """
     if not root.is_dir():
         raise NotFound(f"posts: {str(root)[:200]!r} is neither a file nor a folder")
-    is_site = (any(is_post_file(root / file) for file in _SITE_FILES)
-               or any(os.path.isdir(root / folder) for folder in _SITE_SIGNS))
+    is_site = _is_site(root)
     for folder, folders, files in os.walk(root):
         at_top = is_site and Path(folder) == root
         folders[:] = sorted(name for name in folders if _is_listed(name) and not (at_top and name in _SITE_FOLDERS))
@@ -43,6 +43,11 @@ def find_posts(root: Path) -> Iterator[str]:
             path = Path(folder, name)
             if path.suffix.lower() in SUFFIXES and not name.startswith((".", "_")) and _is_inside(path, root):
                 yield path.relative_to(root).as_posix()
+
+
+def _is_site(root: Path) -> bool:
+    files = _SITE_FILES + (_OLD_HUGO_FILES if os.path.isdir(root / "content") else ())
+    return any(is_post_file(root / file) for file in files) or any(os.path.isdir(root / folder) for folder in _SITE_SIGNS)
 
 
 def _is_listed(folder: str) -> bool:

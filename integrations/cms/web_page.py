@@ -1,6 +1,7 @@
 """WebPage: one page on the web as a source of one post. Read only."""
 
 from collections.abc import Iterator
+from typing import NoReturn
 
 from integrations.cms.charset import decode
 from integrations.cms.html_text import declared_charset, read_page
@@ -29,14 +30,13 @@ class WebPage(PostSource):
             raise NotFound(f"page: {post_id[:200]!r} does not exist; the only post here is {self._url[:200]!r}")
         return fetch_article(self._client, self._url, post_id)
 
-    def check_writable(self, post_id: str) -> None:
+    def check_writable(self, post_id: str) -> NoReturn:
         """Always Refused: a page on the web cannot be written."""
         raise Refused(f"page: {post_id[:200]!r} is read only; its cover cannot be written back")
 
     def write_cover(self, post_id: str, cover: str, alt_text: str, *, force: bool = False) -> bool:
         """Always Refused."""
         self.check_writable(post_id)
-        return False
 
 
 def fetch_article(client: Fetcher, url: str, post_id: str) -> Article:

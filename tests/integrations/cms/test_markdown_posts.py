@@ -44,7 +44,13 @@ def test_posts_are_listed_in_a_stable_order_and_other_files_are_not(tmp_path):
         "a.md", "b.md", "_posts/e.md", "sub/c.markdown", "sub/d.html", "sub/bundle/index.mdx"]
 
 
-@pytest.mark.parametrize("sign", ["hugo.toml", "_config.yml", "layouts/single.html", "source/_posts/a.txt"])
+def test_a_file_of_settings_makes_no_site_of_a_folder_of_posts(tmp_path):
+    for name in ("config.yaml", "fengmian.yaml", "a.md"):
+        put(tmp_path, name)
+    assert list(MarkdownPosts(tmp_path).list_posts()) == ["a.md"]
+
+
+@pytest.mark.parametrize("sign", ["hugo.toml", "config.toml", "_config.yml", "layouts/single.html", "source/_posts/a.txt"])
 def test_in_a_sites_own_folder_built_pages_and_themes_and_what_lies_at_its_top_are_no_posts(tmp_path, sign):
     for name in (sign, "public/a.html", "themes/t/b.html", "README.md", "404.html", "content/posts/c.md", "content/public/d.md"):
         put(tmp_path, name)

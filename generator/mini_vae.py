@@ -4,6 +4,8 @@ A linear path (one 32x32 block at a time) carries colour and rough shape; a conv
 It works on 4x4 pixel blocks from its first layer on: layers at full resolution are bound by memory on a CPU.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -55,13 +57,32 @@ class MiniVAE(nn.Module):
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
 
+    @property
+    def full_size_width(self) -> int:
+        """Values a pixel in the widest map, which is a sixteenth of the full size."""
+        return max(1, self.config.widths[0] // 16)
+
     def encode(self, pixels: Tensor) -> Tensor:
         """[B, 3, H, W] in -1..1 to normalised latents [B, C, H/32, W/32]. H, W: multiples of 32."""
         return standardise(self.compress(pixels), self.config)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Normalised latents [B, C, h, w] to pixels [B, 3, 32h, 32w], about -1..1 (not clamped)."""
-        return self.expand(restore(latents, self.config))
+        return self.decode_tail(self.decode_head(latents))
+
+    def decode_head(self, latents: Tensor) -> Tensor:
+        """Nothing here looks at the whole picture: the latents before normalisation."""
+        return restore(latents, self.config)
+
+    def decode_tail(self, features: Tensor) -> Tensor:
+        """Pixels of what `decode_head` made."""
+        return self.expand(features)
+
+    @property
+    def tail_halo(self) -> int:
+        """How many latent positions to each side a pixel depends on: 3x3 convolutions, fewer positions at each scale."""
+        reach = [2.0 * self.config.decoder_blocks * 0.5**scale for scale in range(len(self.config.widths))]
+        return math.ceil(1 + sum(reach) + 0.5 ** (len(reach) - 1))
 
     def compress(self, pixels: Tensor) -> Tensor:
         """As `encode`, before normalisation."""

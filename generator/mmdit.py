@@ -1,12 +1,17 @@
 """MMDiT: the dual-stream diffusion transformer of Qwen-Image (Wu et al. 2025), for any MMDiTConfig."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generator.config import MMDiTConfig
 from generator.packed import GeluLinear
-from generator.rope import joint_rope, rotate, swap_pairs
+from generator.rope import Rope, joint_rope, rotate, swap_pairs
+from generator.step_cache import StepCache
 
 EPS = 1e-6
 TIME_CHANNELS = 256
@@ -35,11 +40,6 @@ class Stream(nn.Module):
         self.mlp_in = GeluLinear(width, 4 * width)
         self.mlp_out = nn.Linear(4 * width, width)
 
-    def modulate(self, cond: Tensor) -> tuple[Tensor, ...]:
-        """Six tensors [B, 1, D] from cond [B, D]: shift, scale, gate for attention, then for the MLP."""
-        six: tuple[Tensor, ...] = self.modulation(cond)[:, None].chunk(6, dim=-1)
-        return six
-
     def project(self, x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
         """q, k and v in one, [B, T, 3D], of x [B, T, D]."""
         out: Tensor = self.qkv(normalise(x, shift, scale))
@@ -52,8 +52,8 @@ class Stream(nn.Module):
 
 
 def normalise(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """LayerNorm without weights, then shift and scale: [B, T, D] with [B, 1, D]."""
-    if x.shape[0] == 1:
+    """LayerNorm without weights, then shift and scale: [B, T, D] with [1 or B, 1, D]."""
+    if shift.numel() == x.shape[-1]:
         return F.layer_norm(x, x.shape[-1:], (1 + scale).flatten(), shift.flatten(), EPS)
     return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:], eps=EPS), 1 + scale)
 
@@ -65,7 +65,7 @@ class Block(nn.Module):
         super().__init__()
         self.img, self.txt, self.heads = Stream(config), Stream(config), config.num_attention_heads
 
-    def _place(self, x: Tensor, norm: str, rope: tuple[Tensor, Tensor], text_tokens: int) -> Tensor:
+    def _place(self, x: Tensor, norm: str, rope: Rope, text_tokens: int) -> Tensor:
         """RMSNorm with each stream's weights, then rotation, of x [B, T+I, H, D/H].
 
         The weights go into the rotation's tables, which are small.
@@ -75,20 +75,45 @@ class Block(nn.Module):
         size = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
         return rotate(x, rope[0] * weights, rope[1] * swap_pairs(weights)).mul_(torch.rsqrt(size.square() / x.shape[-1] + EPS))
 
-    def forward(self, img: Tensor, txt: Tensor, cond: Tensor, rope: tuple[Tensor, Tensor],
-                mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """img [B, I, D], txt [B, T, D], cond [B, D], rope over T+I tokens, mask [B, 1, 1, T+I] bool or None."""
-        img_mod, txt_mod = self.img.modulate(cond), self.txt.modulate(cond)
-        qkv = torch.cat([self.txt.project(txt, *txt_mod[:2]), self.img.project(img, *img_mod[:2])], dim=1)
-        q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).unbind(2)                          # [B, T+I, H, D/H]
+    def _attend(self, txt: Tensor, img: Tensor, rope: Rope) -> tuple[Tensor, Tensor]:
+        """Joint attention of projected streams [B, T, 3D] and [B, I, 3D]; each as wide as D again."""
+        q, k, v = torch.cat([txt, img], dim=1).unflatten(-1, (3, self.heads, -1)).unbind(2)  # [B, T+I, H, D/H]
         q, k = (self._place(x, name, rope, txt.shape[1]) for x, name in ((q, "q_norm"), (k, "k_norm")))
-        joint = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=mask)
+        joint = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
         txt_out, img_out = joint.transpose(1, 2).flatten(2).split([txt.shape[1], img.shape[1]], dim=1)
+        return txt_out, img_out
+
+    def forward(self, img: Tensor, txt: Tensor, mods: tuple[Tensor, Tensor], ropes: list[Rope],
+                lengths: tuple[int, ...] | None) -> tuple[Tensor, Tensor]:
+        """img [B, I, D]; txt [B, T, D], or [1, sum of lengths, D] where the prompts differ in length.
+
+        mods: of the image and of the text, [1 or B, 1, 6D]. ropes: one over T+I tokens, or one for each length.
+        """
+        img_mod, txt_mod = mods[0].chunk(6, dim=-1), mods[1].chunk(6, dim=-1)
+        txt_qkv, img_qkv = self.txt.project(txt, *txt_mod[:2]), self.img.project(img, *img_mod[:2])
+        if lengths is None:
+            txt_out, img_out = self._attend(txt_qkv, img_qkv, ropes[0])
+        else:
+            pairs = [self._attend(*streams) for streams in
+                     zip(txt_qkv.split(lengths, dim=1), img_qkv.split(1), ropes, strict=True)]
+            txt_out, img_out = torch.cat([txt for txt, _ in pairs], dim=1), torch.cat([img for _, img in pairs])
         img = torch.addcmul(img, img_mod[2], self.img.out(img_out))
         txt = torch.addcmul(txt, txt_mod[2], self.txt.out(txt_out))
         img = torch.addcmul(img, img_mod[5], self.img.feed_forward(img, *img_mod[3:5]))
         txt = torch.addcmul(txt, txt_mod[5], self.txt.feed_forward(txt, *txt_mod[3:5]))
         return img, txt
+
+
+@dataclass(frozen=True)
+class Modulation:
+    """What one noise level, or each of B, does to every layer. blocks: (image, text) a block, [B, 1, 6D]; out: [B, 1, 2D]."""
+
+    blocks: list[tuple[Tensor, Tensor]]
+    out: Tensor
+
+    def at(self, row: int) -> "Modulation":
+        """One level alone."""
+        return Modulation([(img[row:row + 1], txt[row:row + 1]) for img, txt in self.blocks], self.out[row:row + 1])
 
 
 class MMDiT(nn.Module):
@@ -107,36 +132,63 @@ class MMDiT(nn.Module):
         self.out_modulation = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, config.in_channels)
 
-    def forward(self, img: Tensor, txt: Tensor, sigma: Tensor, *, grid: tuple[int, int],
-                txt_mask: Tensor | None = None) -> Tensor:
-        """Velocity [B, h*w, C*4] of img [B, h*w, C*4]; txt [B, T, W]; sigma [B] in 0..1; grid = (h, w).
+    def modulate(self, sigma: Tensor) -> Modulation:
+        """The modulation of every layer at noise levels sigma [B] in 0..1: all steps of a picture in one go."""
+        weights = self.txt_norm.weight                                                     # of the device and dtype of all
+        cond = F.silu(self.time_out(F.silu(self.time_in(time_features(sigma.to(weights.device)).to(weights.dtype)))))
+        rows = cond[:, None]                                                               # [B, 1, D]
+        blocks: list[Any] = list(self.blocks)
+        return Modulation([(block.img.modulation(rows), block.txt.modulation(rows)) for block in blocks],
+                          self.out_modulation(rows))
 
-        txt_mask: [B, T] bool, True for real text tokens; masked ones change nothing. Raises ValueError on shapes
-        that do not fit.
+    def forward(self, img: Tensor, txt: Tensor | Sequence[Tensor], sigma: Tensor | Modulation, *, grid: tuple[int, int],
+                cache: StepCache | None = None) -> Tensor:
+        """Velocity [B, h*w, C*4] of img [B, h*w, C*4], with grid = (h, w).
+
+        txt: [B, T, W], or B tensors [T, W] of any lengths, which do not touch each other. sigma: [B] or [1] in 0..1, or
+        what `modulate` made of it. Raises ValueError on shapes that do not fit.
         """
-        self._check(img, txt, sigma, grid, txt_mask)
-        cond = F.silu(self.time_out(F.silu(self.time_in(time_features(sigma).to(img.dtype)))))   # [B, D]
-        tables = joint_rope(*grid, txt.shape[1], self.config.axes_dims_rope, self.config.theta)
-        rope = (tables[0].to(img), tables[1].to(img))
-        mask = None
-        if txt_mask is not None and not bool(txt_mask.all()):
-            everything = torch.ones(img.shape[:2], dtype=torch.bool, device=img.device)
-            mask = torch.cat([txt_mask, everything], dim=1)[:, None, None]                 # [B, 1, 1, T+I]
+        txt, lengths = _line_up(txt)
+        self._check(img, txt, lengths, grid)
+        mods = sigma if isinstance(sigma, Modulation) else self.modulate(sigma)
+        if len(mods.out) not in (1, len(img)):
+            raise ValueError(f"sigma has {len(mods.out)} values; it must have 1 or {len(img)}")
+        ropes = [joint_rope(*grid, tokens, self.config.axes_dims_rope, self.config.theta, img.device, img.dtype)
+                 for tokens in lengths or (txt.shape[1],)]
         img, txt = self.img_in(img), self.txt_in(self.txt_norm(txt))
-        for block in self.blocks:
-            img, txt = block(img, txt, cond, rope, mask)
-        scale, shift = self.out_modulation(cond)[:, None].chunk(2, dim=-1)
+        start = img
+        for number, (block, (img_mod, txt_mod)) in enumerate(zip(self.blocks, mods.blocks, strict=True)):
+            if lengths is not None and len(txt_mod) > 1:
+                txt_mod = txt_mod.transpose(0, 1).repeat_interleave(torch.tensor(lengths, device=img.device), dim=1)
+            img, txt = block(img, txt, (img_mod, txt_mod), ropes, lengths)
+            if number == 0 and cache is not None:
+                if (rest := cache.recall(img - start)) is not None:
+                    img = img + rest
+                    break
+                start = img
+        else:
+            if cache is not None:
+                cache.keep(img - start)
+        scale, shift = mods.out.chunk(2, dim=-1)
         velocity: Tensor = self.out(normalise(img, shift, scale))
         return velocity
 
-    def _check(self, img: Tensor, txt: Tensor, sigma: Tensor, grid: tuple[int, int], txt_mask: Tensor | None) -> None:
+    def _check(self, img: Tensor, txt: Tensor, lengths: tuple[int, ...] | None, grid: tuple[int, int]) -> None:
         rows, columns = grid
         if img.ndim != 3 or img.shape[1:] != (rows * columns, self.config.in_channels):
             raise ValueError(f"img is {list(img.shape)}; with grid {grid} it must be [B, {rows * columns}, "
                              f"{self.config.in_channels}]")
-        if txt.ndim != 3 or txt.shape[0] != img.shape[0] or txt.shape[2] != self.config.joint_attention_dim:
-            raise ValueError(f"txt is {list(txt.shape)}; it must be [{img.shape[0]}, T, {self.config.joint_attention_dim}]")
-        if sigma.shape != img.shape[:1]:
-            raise ValueError(f"sigma is {list(sigma.shape)}; it must be [{img.shape[0]}]")
-        if txt_mask is not None and (txt_mask.shape != txt.shape[:2] or txt_mask.dtype != torch.bool):
-            raise ValueError(f"txt_mask is {list(txt_mask.shape)} {txt_mask.dtype}; it must be {list(txt.shape[:2])} bool")
+        batch = txt.shape[0] if lengths is None else len(lengths)
+        if txt.ndim != 3 or batch != img.shape[0] or txt.shape[2] != self.config.joint_attention_dim:
+            raise ValueError(f"txt is {list(txt.shape)} for {batch} prompts; it must be [{img.shape[0]}, T, "
+                             f"{self.config.joint_attention_dim}]")
+
+
+def _line_up(txt: Tensor | Sequence[Tensor]) -> tuple[Tensor, tuple[int, ...] | None]:
+    """Prompts as one batch [B, T, W] with None, or, of different lengths, one after another: [1, T1+T2+..., W] with those."""
+    if isinstance(txt, Tensor):
+        return txt, None
+    lengths = tuple(len(states) for states in txt)
+    if len(set(lengths)) <= 1:
+        return torch.stack(list(txt)), None
+    return torch.cat(list(txt))[None], lengths

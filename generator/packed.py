@@ -5,6 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 PACKED_DTYPES = (torch.float32, torch.bfloat16)
+Activation = tuple[str, list[float], str]
+GELU: Activation = ("gelu", [], "tanh")
+NOTHING: Activation = ("none", [], "")
 
 
 class GeluLinear(nn.Linear):
@@ -25,23 +28,26 @@ class PackedLinear(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach()), requires_grad=False)
         self.bias = linear.bias
-        self.after: tuple[str, list[float], str] = ("gelu", [], "tanh") if isinstance(linear, GeluLinear) else ("none", [], "")
+        self.after = GELU if isinstance(linear, GeluLinear) else NOTHING
+
+    def multiply(self, input: Tensor, after: Activation) -> Tensor:
+        """[..., in] to [..., out], then the activation `after`."""
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(input, self.weight, self.bias, *after)
+        return out
 
     def forward(self, input: Tensor) -> Tensor:
         """[..., in] to [..., out]."""
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(input, self.weight, self.bias, *self.after)
-        return out
+        return self.multiply(input, self.after)
 
 
-def pack_linears(network: nn.Module) -> None:
-    """Pack every linear layer of `network` that lies on the CPU, one after another, so that no two copies of all exist.
+def affine(layer: nn.Module, input: Tensor) -> Tensor:
+    """The layer's product and bias alone, without its GELU."""
+    if isinstance(layer, PackedLinear):
+        return layer.multiply(input, NOTHING)
+    assert isinstance(layer, nn.Linear)
+    return F.linear(input, layer.weight, layer.bias)
 
-    Where torch comes without oneDNN, the layers stay as they are.
-    """
-    if not torch.backends.mkldnn.is_available():
-        return
-    for name, child in network.named_children():
-        if isinstance(child, nn.Linear) and child.weight.device.type == "cpu" and child.weight.dtype in PACKED_DTYPES:
-            setattr(network, name, PackedLinear(child))
-        else:
-            pack_linears(child)
+
+def has_gelu(layer: nn.Module) -> bool:
+    """Whether the layer ends in GELU."""
+    return isinstance(layer, GeluLinear) or (isinstance(layer, PackedLinear) and layer.after == GELU)

@@ -1,104 +1,127 @@
-"""Text to image: reads the prompt, samples latents, decodes and crops. Holds the weights; knows no network and no settings."""
+"""CoverPainter: requests in, pictures out. Holds one checkpoint; knows no network and no settings."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from generator import checkpoint
-from generator.checkpoint import Autoencoder
-from generator.errors import CheckpointError
-from generator.latents import draw_noise, token_grid, unpack
-from generator.mmdit import MMDiT
+from generator.denoise import Draft, denoise
+from generator.errors import Cancelled
+from generator.latents import token_grid
+from generator.options import ModelOptions
+from generator.parts import PROJECT as PROJECT
+from generator.parts import Parts
+from generator.placement import batch_that_fits, check_fit
 from generator.request import CoverImage, CoverRequest
 from generator.revision import BUNDLED_FOLDER as BUNDLED_FOLDER
-from generator.revision import INDEX_FILE, checkpoint_name
-from generator.sampler import guide, sample
-from generator.schedule import ScheduleConfig, noise_levels
-from generator.text_encoder import PromptReader, load_prompt_reader
+from generator.revision import checkpoint_name
+from generator.tiles import decode
 
-PROJECT = "FengmianPipeline"
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """A request, and who watches it: progress(step, steps) after each step, cancelled() asked before each."""
+
+    request: CoverRequest
+    progress: Progress | None = None
+    cancelled: Callable[[], bool] | None = None
 
 
 class CoverPainter:
-    """The embedded generator: one checkpoint folder, loaded on first use, one picture at a time.
+    """The embedded generator: one checkpoint folder, loaded on first use. Calls from several threads take turns."""
 
-    The folder has the published layout: model_index.json, transformer/, vae/, text_encoder/, scheduler/.
-    """
-
-    def __init__(self, folder: Path = BUNDLED_FOLDER, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
-        self.folder, self.device, self.dtype = Path(folder), torch.device(device), dtype
+    def __init__(self, folder: Path = BUNDLED_FOLDER, options: ModelOptions | None = None) -> None:
+        self.folder, self.options = Path(folder), options or ModelOptions()
+        self.parts = Parts(self.folder, self.options)
         self._turn = threading.Lock()
-        index = checkpoint.read_json(self.folder / INDEX_FILE)
-        if index.get("_class_name") != PROJECT:
-            raise CheckpointError(f"{self.folder / 'model_index.json'}: _class_name is {index.get('_class_name')!r}; this "
-                                  f"painter reads prompts for {PROJECT} only")
 
     @cached_property
     def checkpoint(self) -> str:
-        """Name and revision of the weights, as it enters the fingerprint."""
-        return checkpoint_name(self.folder, str(self.dtype).removeprefix("torch."))
+        """Name and revision of the weights, and what else changes pixels, as it enters the fingerprint."""
+        return checkpoint_name(self.folder, self.options)
 
     @cached_property
-    def transformer(self) -> MMDiT:
-        """The diffusion transformer."""
-        return checkpoint.load_transformer(self.folder / "transformer", self.device, self.dtype)
+    def checkpoints(self) -> dict[str, str | None]:
+        """Every checkpoint name that a request may carry, and the LoRA that it switches on."""
+        switched = self.options.loras if self.options.switch_loras else ()
+        return {self.checkpoint: None, **{checkpoint_name(self.folder, self.options, lora): lora.name for lora in switched}}
 
-    @cached_property
-    def vae(self) -> Autoencoder:
-        """The autoencoder."""
-        return checkpoint.load_vae(self.folder / "vae", self.device, self.dtype)
-
-    @cached_property
-    def reader(self) -> PromptReader:
-        """The text encoder."""
-        return load_prompt_reader(self.folder / "text_encoder", self.device, self.dtype)
-
-    @cached_property
-    def schedule(self) -> ScheduleConfig:
-        """How the checkpoint wants its noise levels bent."""
-        content = checkpoint.read_json(self.folder / "scheduler" / "scheduler_config.json")
-        known = ScheduleConfig.__dataclass_fields__
-        return ScheduleConfig(**{key: value for key, value in content.items() if key in known})
-
-    @torch.inference_mode()
-    def generate(self, request: CoverRequest, progress: Callable[[int, int], None] | None = None,
+    def generate(self, request: CoverRequest, progress: Progress | None = None,
                  cancelled: Callable[[], bool] | None = None) -> CoverImage:
-        """The picture for `request`, exactly of its size. Raises CheckpointError, Cancelled, or ValueError when
+        """The picture for `request`, exactly of its size. Raises CheckpointError, DoesNotFit, Cancelled, or ValueError when
         the request names other weights than these.
         """
-        if request.checkpoint != self.checkpoint:
-            raise ValueError(f"checkpoint: the request asks for {request.checkpoint!r}, loaded is {self.checkpoint!r}")
+        picture, = self.generate_batch([Order(request=request, progress=progress, cancelled=cancelled)])
+        if picture is None:
+            raise Cancelled("cancelled between two steps")
+        return picture
+
+    def generate_batch(self, orders: Sequence[Order]) -> list[CoverImage | None]:
+        """The picture of each order, None if it was cancelled: what its order alone would give. Raises as `generate`."""
+        drafts = [self.draft(order.request, order.progress, order.cancelled) for order in orders]
+        checkpoint = orders[0].request.checkpoint
+        if any(order.request.checkpoint != checkpoint for order in orders):
+            raise ValueError("batch: its requests must name one checkpoint")
+        return [None if latents is None else crop(self.decode(latents), order.request.width, order.request.height)
+                for latents, order in zip(self.sample(drafts, checkpoint), orders, strict=True)]
+
+    def draft(self, request: CoverRequest, progress: Progress | None = None,
+              cancelled: Callable[[], bool] | None = None) -> Draft:
+        """What is to be sampled for `request`."""
+        grid = token_grid(request.width, request.height, self.parts.vae.config.spatial_factor)
+        return Draft(prompt=request.prompt, negative=request.negative, grid=grid, steps=request.steps, seed=request.seed,
+                     guidance=request.guidance, progress=progress, cancelled=cancelled)
+
+    def sample(self, drafts: Sequence[Draft], checkpoint: str) -> list[Tensor | None]:
+        """The latents [1, C, 2h, 2w] of each draft in float32, None if it was cancelled; in batches where drafts agree and
+        memory allows. Raises CheckpointError, DoesNotFit, ValueError.
+        """
+        if checkpoint not in self.checkpoints:
+            raise ValueError(f"checkpoint: the request asks for {checkpoint!r}, loaded is "
+                             f"{' or '.join(map(repr, self.checkpoints))}")
+        ends: dict[int, Tensor | None] = {}
         with self._turn:
-            latents = self._sample(request, progress, cancelled)
-            pixels = self.vae.decode(latents)
-        return _crop(pixels[0], request.width, request.height)
+            while len(ends) < len(drafts):
+                first = next(row for row in range(len(drafts)) if row not in ends)
+                alike = [row for row in range(first, len(drafts))
+                         if row not in ends and drafts[row].batch_key == drafts[first].batch_key]
+                rows = alike[:self._batch_size(drafts[first].grid)]
+                batch = denoise(self.parts, [drafts[row] for row in rows], self.checkpoints[checkpoint], self.options.step_cache)
+                ends.update(zip(rows, batch, strict=True))
+        return [ends[row] for row in range(len(drafts))]
 
-    def _sample(self, request: CoverRequest, progress: Callable[[int, int], None] | None,
-                cancelled: Callable[[], bool] | None) -> Tensor:
-        config = self.transformer.config
-        grid = token_grid(request.width, request.height, self.vae.config.spatial_factor)
-        noise = draw_noise(grid, config.out_channels, request.seed).to(self.device, self.dtype)
-        states = self.reader.read([request.prompt, request.negative])                      # [2, S, W]
-        guided = request.guidance > 1
+    def _batch_size(self, grid: tuple[int, int]) -> int:
+        """How many pictures of this size go together. Raises DoesNotFit where not even the first has room."""
+        if not self.parts.is_loaded:
+            check_fit(self.folder, self.options, self.parts.work_bytes(grid))
+        return 1 if self.options.step_cache else batch_that_fits(self.options, self.parts.work_bytes(grid))
 
-        def velocity(tokens: Tensor, sigma: float) -> Tensor:
-            batch = 2 if guided else 1
-            levels = torch.full((batch,), sigma, device=self.device)
-            out = self.transformer(tokens.expand(batch, -1, -1), states[:batch], levels, grid=grid)
-            return guide(out[:1], out[1:], request.guidance) if guided else out
+    @torch.inference_mode()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Pixels [3, H, W], about -1..1 in float32, of latents [1, C, h, w]."""
+        vae = self.parts.vae
+        tile = self.options.tile_px // vae.config.spatial_factor
+        return decode(vae, latents.to(self.parts.device, self.parts.dtype), tile)[0].float().cpu()
 
-        sigmas = noise_levels(request.steps, grid[0] * grid[1], self.schedule)
-        tokens = sample(velocity, noise, sigmas, progress=progress, cancelled=cancelled)
-        return unpack(tokens, grid)
+    @torch.inference_mode()
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Latents [1, C, h, w] in float32 of pixels [3, H, W] in -1..1; both sides must be multiples of the VAE's factor."""
+        return self.parts.vae.encode(pixels[None].to(self.parts.device, self.parts.dtype)).float().cpu()
 
 
-def _crop(pixels: Tensor, width: int, height: int) -> CoverImage:
+def crop(pixels: Tensor, width: int, height: int) -> CoverImage:
     """The middle of pixels [3, H, W] in -1..1 as 8-bit RGB of this size."""
     top, left = (pixels.shape[1] - height) // 2, (pixels.shape[2] - width) // 2
-    kept = pixels[:, top:top + height, left:left + width].float()
-    rgb = ((kept + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous()
-    return CoverImage(width=width, height=height, rgb=rgb.cpu().numpy().tobytes())
+    rgb = to_bytes(pixels[:, top:top + height, left:left + width])
+    return CoverImage(width=width, height=height, rgb=rgb.contiguous().numpy().tobytes())
+
+
+def to_bytes(pixels: Tensor) -> Tensor:
+    """Pixels [3, H, W] in -1..1 to [H, W, 3] uint8."""
+    return ((pixels + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)

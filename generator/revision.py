@@ -1,31 +1,77 @@
 """Which weights a checkpoint folder holds, without loading them: free of torch, so that a cached cover loads nothing."""
 
 import hashlib
+import json
+from functools import lru_cache
 from pathlib import Path
 
 from generator.errors import CheckpointError
+from generator.options import LoraFile, ModelOptions
 
 INDEX_FILE = "model_index.json"
+RECORD_FILE = "fengmian-model.json"
+"""What `fengmian models pull` writes beside the files it has verified: the SHA-256 and size of each."""
 BUNDLED_FOLDER = Path(__file__).with_name("weights") / "mini"
 """The weights that come with the project."""
 
 
-def checkpoint_name(folder: Path, dtype: str = "float32") -> str:
-    """Name and revision of the weights in `folder`, and the precision if not float32: what the fingerprint knows them by.
+def checkpoint_name(folder: Path, options: ModelOptions | None = None, lora: LoraFile | None = None) -> str:
+    """Name and revision of the weights in `folder`, and every option that changes pixels: what the fingerprint knows them by.
 
-    Devices differ in the last bits only and are not named. Raises CheckpointError.
+    lora: the one switched on. Devices differ in the last bits only and are not named. Raises CheckpointError.
     """
+    options = options or ModelOptions()
     if not (folder / INDEX_FILE).is_file():
         raise CheckpointError(f"{folder / INDEX_FILE}: no such file; a checkpoint folder has one")
-    return f"{folder.resolve().name}@{revision(folder)}{'' if dtype == 'float32' else f'+{dtype}'}"
+    marks = [] if options.precision == "float32" else [str(options.precision)]
+    acting = (lora,) if lora else () if options.switch_loras else options.loras
+    marks += [f"lora:{each.name}@{_lora_revision(each.file)}" + (f"*{each.weight:g}" if each.weight != 1 else "")
+              for each in acting]
+    marks += [f"shift{options.shift:g}"] if options.shift is not None else []
+    marks += [f"cache{options.step_cache:g}"] if options.step_cache else []
+    return "+".join([f"{folder.resolve().name}@{revision(folder)}", *marks])
+
+
+def _lora_revision(file: Path) -> str:
+    if not file.is_file():
+        raise CheckpointError(f"{file}: no such LoRA file")
+    return _file_digest(file, {}).hex()[:12]
 
 
 def revision(folder: str | Path) -> str:
-    """The first 12 hex digits of the SHA-256 over every weight and config file below `folder`: names its pixels."""
+    """The first 12 hex digits of the SHA-256 over every weight and config file below `folder`: names its pixels.
+
+    Files that a pull has verified are not read again as long as they have the recorded size.
+    """
+    folder = Path(folder)
+    recorded = _read_record(folder)
     digest = hashlib.sha256()
-    for file in sorted(Path(folder).rglob("*")):
-        if file.suffix in {".safetensors", ".json", ".txt"}:
-            digest.update(str(file.relative_to(folder)).encode())
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    for file in sorted(folder.rglob("*")):
+        if file.suffix in {".safetensors", ".json", ".txt"} and file.name != RECORD_FILE and file.is_file():
+            if any(part.startswith(".") for part in file.relative_to(folder).parts):
+                continue
+            name = file.relative_to(folder).as_posix()
+            digest.update(name.encode())
+            digest.update(_file_digest(file, recorded.get(name, {})))
     return digest.hexdigest()[:12]
+
+
+def _read_record(folder: Path) -> dict[str, dict[str, object]]:
+    try:
+        files = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))["files"]
+        return {str(name): dict(told) for name, told in files.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no record, or none of ours: the files are read
+        return {}
+
+
+def _file_digest(file: Path, told: dict[str, object]) -> bytes:
+    facts = file.stat()
+    if told.get("size") == facts.st_size and isinstance(told.get("sha256"), str):
+        return bytes.fromhex(str(told["sha256"]))
+    return _digest_once(file, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _digest_once(file: Path, size: int, changed_ns: int) -> bytes:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()

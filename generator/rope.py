@@ -1,7 +1,13 @@
 """Rotary positions for the joint sequence of text and image tokens."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
+
+CPU = torch.device("cpu")
+Rope = tuple[Tensor, Tensor]
+"""(cos, sin), [T, D] each."""
 
 
 def rope_angles(positions: Tensor, axes: tuple[int, int, int], theta: float) -> Tensor:
@@ -28,11 +34,18 @@ def joint_positions(rows: int, columns: int, text_tokens: int) -> Tensor:
     return torch.cat([text, grid.reshape(-1, 3)])
 
 
-def joint_rope(rows: int, columns: int, text_tokens: int, axes: tuple[int, int, int], theta: float) -> tuple[Tensor, Tensor]:
-    """(cos, sin), each [T, D]: the tables that `rotate` takes, every value twice, the sine with the sign of its place."""
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)  # a table first made while painting also serves training
+def joint_rope(rows: int, columns: int, text_tokens: int, axes: tuple[int, int, int], theta: float,
+               device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> Rope:
+    """(cos, sin), each [T, D]: the tables that `rotate` takes, every value twice, the sine with the sign of its place.
+
+    Computed in float32 on the CPU, once for a size.
+    """
     angles = rope_angles(joint_positions(rows, columns, text_tokens), axes, theta)
     sine = angles.sin()
-    return angles.cos().repeat_interleave(2, dim=1), torch.stack([-sine, sine], dim=-1).flatten(1)
+    cos, sin = angles.cos().repeat_interleave(2, dim=1), torch.stack([-sine, sine], dim=-1).flatten(1)
+    return cos.to(device, dtype), sin.to(device, dtype)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -22,6 +22,11 @@ class ScheduleConfig:
         slope = (self.max_shift - self.base_shift) / (self.max_image_seq_len - self.base_image_seq_len)
         return self.base_shift + slope * (tokens - self.base_image_seq_len)
 
+    @classmethod
+    def constant(cls, shift: float) -> "ScheduleConfig":
+        """The same shift, e to the mu, for every size."""
+        return cls(base_shift=math.log(shift), max_shift=math.log(shift), shift_terminal=None)
+
 
 QWEN_SCHEDULE = ScheduleConfig()
 

@@ -141,7 +141,11 @@ class PromptReader:
                 colours[row, places] = torch.tensor(found[: len(places)])
         return Tokens(ids=ids, mask=mask, colours=colours, order=order)
 
-    def read(self, prompts: list[str]) -> Tensor:
+    def read(self, prompts: list[str]) -> list[Tensor]:
+        """States [S, W] of each prompt, in the encoder's dtype. One after another: the same prompt, the same bits."""
+        return [self.read_batch([prompt])[0] for prompt in prompts]
+
+    def read_batch(self, prompts: list[str]) -> Tensor:
         """States [B, S, W] in the encoder's dtype."""
         tokens, weights = self.tokenize(prompts), self.encoder.positions
         states: Tensor = self.encoder(Tokens(

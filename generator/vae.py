@@ -4,6 +4,8 @@ The published network is a causal 3D one; with a single frame only the last temp
 anything but zeros, so the kernels are folded to 2D when loading (checkpoint.py). Exact, and twice as fast.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -130,6 +132,11 @@ class QwenVAE(nn.Module):
             "up": nn.Sequential(*up), "norm_out": ChannelNorm(widths[-1]),
             "conv_out": nn.Conv2d(widths[-1], config.input_channels, 3, padding=1)})
 
+    @property
+    def full_size_width(self) -> int:
+        """Values a pixel in the widest map of the full size."""
+        return 2 * self.config.base_dim
+
     def encode(self, pixels: Tensor) -> Tensor:
         """The mean of the posterior, normalised: [B, 3, H, W] in -1..1 to [B, C, H/8, W/8]."""
         layers = self.encoder
@@ -140,8 +147,23 @@ class QwenVAE(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Normalised latents [B, C, h, w] to pixels [B, 3, 8h, 8w], clamped to -1..1."""
+        return self.decode_tail(self.decode_head(latents))
+
+    def decode_head(self, latents: Tensor) -> Tensor:
+        """The layers that look at the whole picture, [B, D, h, w]."""
+        x: Tensor = self.decoder["middle"](self.decoder["conv_in"](self.dequantise(restore(latents, self.config))))
+        return x
+
+    def decode_tail(self, features: Tensor) -> Tensor:
+        """Pixels of what `decode_head` made: convolutions alone, norms being a position's own."""
         layers = self.decoder
-        x = layers["conv_in"](self.dequantise(restore(latents, self.config)))
-        x = layers["up"](layers["middle"](x))
-        pixels: Tensor = layers["conv_out"](F.silu(layers["norm_out"](x)))
+        pixels: Tensor = layers["conv_out"](F.silu(layers["norm_out"](layers["up"](features))))
         return pixels.clamp(-1, 1)
+
+    @property
+    def tail_halo(self) -> int:
+        """How many latent positions to each side a pixel of the tail depends on: 3x3 convolutions at 1, 2, 4... times."""
+        scales = len(self.config.dim_mult)
+        blocks = sum(2.0 * (self.config.num_res_blocks + 1) * 0.5**scale for scale in range(scales))
+        upsampling = sum(0.5**scale for scale in range(1, scales))
+        return math.ceil(blocks + upsampling + 0.5 ** (scales - 1))

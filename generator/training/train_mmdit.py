@@ -75,7 +75,7 @@ class Reading:
     @torch.no_grad()
     def _read(reader: PromptReader, prompts: list[str]) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):
-            parts = [reader.read(prompts[first:first + 64]).to(torch.bfloat16) for first in range(0, len(prompts), 64)]
+            parts = [reader.read_batch(prompts[first:first + 64]).to(torch.bfloat16) for first in range(0, len(prompts), 64)]
         return torch.cat(parts)
 
     def draw(self, rows: Tensor) -> Tensor:

@@ -130,7 +130,7 @@ def measure_reading(reader: PromptReader, heads: ReadingHeads, count: int = 600,
     for tongue in ("zh", "en", "mixed"):
         captions = [write_caption(sample_scene(rng), rng, tongue) for _ in range(count // 3)]
         motif, place, _, colours = make_targets(captions)
-        out_motif, out_place, _, out_colours = heads(reader.read([caption.text for caption in captions]))
+        out_motif, out_place, _, out_colours = heads(reader.read_batch([caption.text for caption in captions]))
         error = (out_colours[..., :3] - colours[..., :3]).abs().mean(-1)[colours[..., 3] > 0].mean() * 255
         result[tongue] = {"motif": (out_motif.argmax(1) == motif).float().mean().item(),
                           "place": (out_place.argmax(1) == place).float().mean().item(), "colour_error": error.item()}
@@ -162,7 +162,7 @@ def train(minutes: float, folder: Path, *, go_on: bool = False, seed: int = 0) -
         lessons = [*draw_words(rng, 8 * BATCH if early else BATCH // 4), *draw_places(rng, BATCH)]
         captions = [] if early else draw_captions(rng, BATCH)
         with torch.autocast("cpu", torch.bfloat16):
-            states = torch.cat([reader.read([caption.text for caption in part]) for part in (lessons, captions) if part])
+            states = torch.cat([reader.read_batch([caption.text for caption in part]) for part in (lessons, captions) if part])
         loss = reading_loss(heads, states.float(), [*lessons, *captions])
         optimizer.zero_grad()
         loss.backward()

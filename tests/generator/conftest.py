@@ -49,3 +49,21 @@ def vae_folder(reference_vae, tmp_path_factory):
     folder = tmp_path_factory.mktemp("vae")
     reference_vae.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def reference_pipeline(reference_vae):
+    """A small random QwenImagePipeline."""
+    from tests.generator.published import build_pipeline
+
+    pipeline = build_pipeline(reference_vae)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@pytest.fixture(scope="session")
+def pipeline_folder(reference_pipeline, tmp_path_factory):
+    """The same, as its own save_pretrained writes it."""
+    folder = tmp_path_factory.mktemp("published") / "small-qwen"
+    reference_pipeline.save_pretrained(folder)
+    return folder

@@ -7,10 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from generator.checkpoint import TRANSFORMER_NAMES, VAE_NAMES, load_transformer, load_vae, published_names, revision
+from generator.checkpoint import load_transformer, load_vae
 from generator.config import QWEN_IMAGE, TINY
 from generator.errors import CheckpointError
 from generator.mmdit import MMDiT
+from generator.names import TRANSFORMER_NAMES, VAE_NAMES, published_names
+from generator.revision import revision
 
 
 @pytest.fixture

@@ -36,29 +36,38 @@ def test_velocity_equals_the_reference_on_any_grid(reference_transformer, transf
     torch.testing.assert_close(ours(img, txt, sigma, grid=grid), expected, atol=TOLERANCE, rtol=0)
 
 
-def test_a_padded_batch_equals_the_reference(reference_transformer, transformer_folder):
-    ours = load_transformer(transformer_folder)
-    img, txt, sigma, mask = inputs((3, 5), [9, 4, 1])
-    expected = run_reference(reference_transformer, img, txt, sigma, (3, 5), mask)
-    torch.testing.assert_close(ours(img, txt, sigma, grid=(3, 5), txt_mask=mask), expected, atol=TOLERANCE, rtol=0)
+def ragged(txt, lengths):
+    return [row[:length] for row, length in zip(txt, lengths, strict=True)]
 
 
-def test_each_row_of_a_padded_batch_equals_its_own_single_call(transformer_folder):
+@pytest.mark.parametrize("levels", [1, 3])
+def test_prompts_of_different_lengths_equal_the_reference(reference_transformer, transformer_folder, levels):
     ours = load_transformer(transformer_folder)
     lengths = [9, 4, 1]
     img, txt, sigma, mask = inputs((3, 5), lengths)
-    together = ours(img, txt, sigma, grid=(3, 5), txt_mask=mask)
+    sigma = sigma if levels == 3 else sigma[:1].expand(3)
+    expected = run_reference(reference_transformer, img, txt, sigma, (3, 5), mask)
+    torch.testing.assert_close(ours(img, ragged(txt, lengths), sigma[:levels], grid=(3, 5)), expected, atol=TOLERANCE, rtol=0)
+
+
+def test_each_picture_of_a_batch_equals_its_own_single_call(transformer_folder):
+    ours = load_transformer(transformer_folder)
+    lengths = [9, 4, 1]
+    img, txt, sigma, _ = inputs((3, 5), lengths)
+    together = ours(img, ragged(txt, lengths), sigma, grid=(3, 5))
     for row, length in enumerate(lengths):
         alone = ours(img[row:row + 1], txt[row:row + 1, :length], sigma[row:row + 1], grid=(3, 5))
         torch.testing.assert_close(together[row:row + 1], alone, atol=TOLERANCE, rtol=0)
 
 
-def test_what_stands_in_padded_places_does_not_matter(transformer_folder):
+def test_modulation_made_for_all_steps_at_once_is_that_of_each_step(transformer_folder):
     ours = load_transformer(transformer_folder)
-    img, txt, sigma, mask = inputs((3, 5), [9, 4])
-    noisy = torch.where(mask[..., None], txt, 100.0)
-    torch.testing.assert_close(ours(img, noisy, sigma, grid=(3, 5), txt_mask=mask),
-                               ours(img, txt, sigma, grid=(3, 5), txt_mask=mask), atol=TOLERANCE, rtol=0)
+    img, txt, _, _ = inputs((3, 5), [9, 9])
+    levels = torch.tensor([1.0, 0.7, 0.2])
+    modulation = ours.modulate(levels)
+    for step, level in enumerate(levels):
+        torch.testing.assert_close(ours(img, txt, modulation.at(step), grid=(3, 5)),
+                                   ours(img, txt, level.expand(2), grid=(3, 5)), atol=TOLERANCE, rtol=0)
 
 
 def test_a_saved_transformer_loads_in_the_reference(tmp_path):
@@ -91,15 +100,14 @@ def test_a_config_that_makes_no_sense_is_refused(field, value, rule):
         MMDiTConfig(**{**values, field: value})
 
 
-@pytest.mark.parametrize("change", ["img", "txt", "sigma", "mask"])
+@pytest.mark.parametrize("change", ["img", "txt", "sigma"])
 def test_shapes_that_do_not_fit_are_named(transformer_folder, change):
     ours = load_transformer(transformer_folder)
-    img, txt, sigma, mask = inputs((3, 5), [9, 4])
-    wrong = {"img": img, "txt": txt, "sigma": sigma, "txt_mask": mask}
-    key = "txt_mask" if change == "mask" else change
-    wrong[key] = wrong[key][:, :-1] if change != "sigma" else sigma[:1]
-    with pytest.raises(ValueError, match=key):
-        ours(wrong["img"], wrong["txt"], wrong["sigma"], grid=(3, 5), txt_mask=wrong["txt_mask"])
+    img, txt, sigma, _ = inputs((3, 5), [9, 9, 9])
+    wrong = {"img": img, "txt": txt, "sigma": sigma}
+    wrong[change] = wrong[change][..., :-1]
+    with pytest.raises(ValueError, match=change):
+        ours(wrong["img"], wrong["txt"], wrong["sigma"], grid=(3, 5))
 
 
 def test_the_bundled_config_is_small():

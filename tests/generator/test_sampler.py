@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from generator.errors import Cancelled
 from generator.latents import draw_noise, pack, token_grid, unpack
-from generator.sampler import guide, sample
+from generator.sampler import Keep, Trajectory, guide, sample
 from generator.schedule import QWEN_SCHEDULE, ScheduleConfig, noise_levels
 
 
@@ -34,18 +33,48 @@ def test_no_steps_is_refused():
         noise_levels(0, 256, QWEN_SCHEDULE)
 
 
+def trajectory(noise, **options):
+    return Trajectory(start=noise, noise=noise, **options)
+
+
 def test_a_straight_field_is_followed_exactly():
     noise, target = torch.randn(2, 6, 4), torch.randn(2, 6, 4)
-    out = sample(lambda tokens, sigma: noise - target, noise, noise_levels(7, 256, QWEN_SCHEDULE))
-    torch.testing.assert_close(out, target, atol=1e-5, rtol=0)
+    ends = sample(lambda rows, tokens, step: (noise - target)[rows], [trajectory(part) for part in noise.split(1)],
+                  noise_levels(7, 256, QWEN_SCHEDULE))
+    torch.testing.assert_close(torch.cat(ends), target, atol=1e-5, rtol=0)
 
 
-def test_progress_is_told_after_each_step_and_cancel_stops_between_steps():
-    seen = []
-    with pytest.raises(Cancelled, match="step 3 of 9"):
-        sample(lambda tokens, sigma: tokens, torch.randn(1, 2, 4), noise_levels(9, 256, QWEN_SCHEDULE),
-               progress=lambda step, steps: seen.append((step, steps)), cancelled=lambda: len(seen) == 2)
-    assert seen == [(1, 9), (2, 9)]
+def test_progress_is_told_after_each_step_and_cancelling_one_leaves_the_others():
+    seen, rows_seen = {0: [], 1: []}, []
+
+    def velocity(rows, tokens, step):
+        rows_seen.append(rows)
+        return tokens
+
+    pictures = [trajectory(torch.randn(1, 2, 4), progress=lambda step, steps, row=row: seen[row].append((step, steps)),
+                           cancelled=lambda row=row: row == 0 and len(seen[0]) == 2) for row in (0, 1)]
+    ends = sample(velocity, pictures, noise_levels(4, 256, QWEN_SCHEDULE))
+    assert ends[0] is None
+    assert ends[1].shape == (1, 2, 4)
+    assert seen == {0: [(1, 4), (2, 4)], 1: [(step, 4) for step in (1, 2, 3, 4)]}
+    assert rows_seen == [[0, 1], [0, 1], [1], [1]]
+
+
+def test_when_all_are_cancelled_nothing_is_computed():
+    ends = sample(lambda rows, tokens, step: pytest.fail("called"), [trajectory(torch.randn(1, 2, 4), cancelled=lambda: True)],
+                  noise_levels(4, 256, QWEN_SCHEDULE))
+    assert ends == [None]
+
+
+def test_what_is_kept_ends_as_it_was():
+    noise, clean = torch.randn(1, 6, 4), torch.randn(1, 6, 4)
+    mask = torch.zeros(1, 6, 4)
+    mask[:, :2] = 1
+    keep = Keep(mask=mask, clean=clean)
+    end, = sample(lambda rows, tokens, step: torch.ones_like(tokens), [trajectory(noise, keep=keep)],
+                  noise_levels(5, 256, QWEN_SCHEDULE))
+    assert torch.equal(end[:, 2:], clean[:, 2:])
+    torch.testing.assert_close(end[:, :2], noise[:, :2] - 1)
 
 
 def test_guidance_keeps_the_conditional_norm_of_each_token():

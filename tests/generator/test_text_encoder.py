@@ -50,7 +50,7 @@ def test_a_typed_marker_is_no_colour(reader):
 
 
 def test_each_colour_changes_the_states_and_so_does_their_order(reader):
-    states = reader.read(["云 #102030、#A0B0C0", "云 #102030、#A0B0C1", "云 #A0B0C0、#102030"])
+    states = reader.read_batch(["云 #102030、#A0B0C0", "云 #102030、#A0B0C1", "云 #A0B0C0、#102030"])
     assert not torch.equal(states[0], states[1])
     assert not torch.allclose(states[0], states[2], atol=1e-4)
 
@@ -61,19 +61,19 @@ def test_more_colours_than_places_are_read_without_harm(reader):
 
 
 def test_a_prompt_reads_the_same_alone_and_beside_a_longer_one(reader):
-    together = reader.read(["云计算", "a much longer prompt about a lighthouse at the bottom, #2F4A3E"])
-    torch.testing.assert_close(together[:1], reader.read(["云计算"]), atol=1e-5, rtol=0)
+    together = reader.read_batch(["云计算", "a much longer prompt about a lighthouse at the bottom, #2F4A3E"])
+    torch.testing.assert_close(together[:1], reader.read_batch(["云计算"]), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("prompt", ["", " ", "😀😀", "𠮷", "x" * 2000, "云" * 2000, "\u202e\u0000"])
 def test_any_prompt_gives_finite_states(reader, prompt):
-    states = reader.read([prompt, ""])
+    states = reader.read_batch([prompt, ""])
     assert states.shape == (2, 8, 16)
     assert torch.isfinite(states).all()
 
 
 def test_a_saved_reader_reads_the_same(reader, folder):
-    torch.testing.assert_close(load_prompt_reader(folder).read(["云 #102030"]), reader.read(["云 #102030"]))
+    torch.testing.assert_close(load_prompt_reader(folder).read_batch(["云 #102030"]), reader.read_batch(["云 #102030"]))
 
 
 @pytest.mark.parametrize("break_it", [

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from generator.checkpoint import load_vae
+from generator.tiles import decode
 
 TOLERANCE = 1e-5
 
@@ -38,5 +39,19 @@ def test_decode_equals_the_reference(reference_vae, vae_folder, size, batch):
 def test_bfloat16_stays_close_to_float32(vae_folder):
     latents = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(2))
     exact = load_vae(vae_folder).decode(latents)
-    narrow = load_vae(vae_folder, dtype=torch.bfloat16).decode(latents.bfloat16()).float()
+    narrow = load_vae(vae_folder, precision="bfloat16").decode(latents.bfloat16()).float()
     assert (exact - narrow).abs().mean() < 0.03
+
+
+@pytest.mark.parametrize("tile", [3, 16, 17])
+def test_a_picture_decoded_in_tiles_is_the_same_picture(vae_folder, tile):
+    latents = torch.randn(1, 4, 40, 37, generator=torch.Generator().manual_seed(3))
+    vae = load_vae(vae_folder)
+    torch.testing.assert_close(decode(vae, latents, tile), vae.decode(latents), atol=1e-5, rtol=0)
+
+
+def test_a_smaller_halo_would_show(vae_folder, monkeypatch):
+    latents = torch.randn(1, 4, 40, 37, generator=torch.Generator().manual_seed(3))
+    vae = load_vae(vae_folder)
+    monkeypatch.setattr(type(vae), "tail_halo", 4)
+    assert (decode(vae, latents, 16) - vae.decode(latents)).abs().max() > 1e-3

@@ -1,0 +1,82 @@
+"""Denoising: drafts of pictures to latents, by the networks of one checkpoint. A batch changes no picture in it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from generator.latents import draw_noise, pack, unpack
+from generator.parts import Parts
+from generator.sampler import Keep, Trajectory, begin, guide, sample
+from generator.schedule import noise_levels
+from generator.step_cache import StepCache
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """One picture to be. Drafts of one batch agree in grid, steps and strength.
+
+    grid: (rows, columns) of tokens. clean: latents [1, C, 2h, 2w] to start from; mask: [1, 1, 2h, 2w], 1 where they may
+    change. strength: how much of the way from the picture to noise is gone first, above 0, at most 1.
+    """
+
+    prompt: str
+    negative: str
+    grid: tuple[int, int]
+    steps: int
+    guidance: float
+    seed: int
+    clean: Tensor | None = None
+    mask: Tensor | None = None
+    strength: float = 1.0
+    progress: Callable[[int, int], None] | None = None
+    cancelled: Callable[[], bool] | None = None
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Drafts with the same key can share a batch."""
+        return self.grid, self.steps, self.strength
+
+
+@torch.inference_mode()
+def denoise(parts: Parts, drafts: Sequence[Draft], lora: str | None = None, step_cache: float = 0.0) -> list[Tensor | None]:
+    """The latents [1, C, 2h, 2w] of each draft in float32; None if it was cancelled. lora: the one switched on.
+
+    Each picture is what its draft alone would give. Prompts of different lengths do not touch each other, so nothing is
+    padded; with a step cache, which looks at the batch as a whole, there may be one draft only.
+    """
+    first = drafts[0]
+    if any(draft.batch_key != first.batch_key for draft in drafts) or (step_cache and len(drafts) > 1):
+        raise ValueError("batch: its pictures must agree in size, steps and strength, and be one where steps are cached")
+    states = parts.read([text for draft in drafts for text in (draft.prompt, draft.negative)])
+    network = parts.transformer(lora)
+    sigmas = noise_levels(first.steps, first.grid[0] * first.grid[1], parts.schedule)
+    sigmas = sigmas[first.steps - max(1, min(first.steps, int(first.steps * first.strength))):]
+    modulation = network.modulate(sigmas[:-1])
+    cache = StepCache(step_cache) if step_cache else None
+
+    def velocity(rows: list[int], tokens: Tensor, step: int) -> Tensor:
+        found: Tensor
+        guided = [place for place, row in enumerate(rows) if drafts[row].guidance > 1]
+        txt = [states[drafts[row].prompt] for row in rows] + [states[drafts[rows[place]].negative] for place in guided]
+        img = torch.cat([tokens, tokens[guided]]).to(parts.dtype)
+        out = network(img, txt, modulation.at(step), grid=first.grid, cache=cache).float()
+        found, unguided = out[:len(rows)], out[len(rows):]
+        if guided:
+            scale = torch.tensor([drafts[rows[place]].guidance for place in guided], device=out.device).view(-1, 1, 1)
+            found[guided] = guide(found[guided], unguided, scale)
+        return found
+
+    pictures = [_start(draft, float(sigmas[0]), network.config.out_channels, parts.device) for draft in drafts]
+    return [None if tokens is None else unpack(tokens, first.grid) for tokens in sample(velocity, pictures, sigmas)]
+
+
+def _start(draft: Draft, sigma: float, channels: int, device: torch.device) -> Trajectory:
+    noise = draw_noise(draft.grid, channels, draft.seed).to(device)
+    clean = None if draft.clean is None else pack(draft.clean.float()).to(device)
+    keep = None
+    if draft.mask is not None and clean is not None:
+        keep = Keep(mask=pack(draft.mask.float().expand(-1, channels, -1, -1)).to(device), clean=clean)
+    return Trajectory(start=begin(noise, sigma, clean), noise=noise, keep=keep, progress=draft.progress,
+                      cancelled=draft.cancelled)

@@ -1,0 +1,143 @@
+"""The parts of one checkpoint: transformer, autoencoder, text encoder, schedule. Loaded on first use, placed by the options."""
+
+import gc
+import logging
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from generator.checkpoint import Autoencoder, load_transformer, load_vae, read_transformer_config
+from generator.errors import CheckpointError
+from generator.latents import PATCH
+from generator.lora import Switch, attach, check_fit, load_lora
+from generator.mmdit import MMDiT
+from generator.options import ModelOptions
+from generator.placement import work_bytes
+from generator.precision import base_dtype
+from generator.prompt_cache import PromptCache
+from generator.qwen_text import load_qwen_reader
+from generator.revision import INDEX_FILE, revision
+from generator.schedule import ScheduleConfig
+from generator.shards import Shards, read_json
+from generator.text_encoder import load_prompt_reader
+
+log = logging.getLogger(__name__)
+PROJECT = "FengmianPipeline"
+PUBLISHED = ("QwenImagePipeline", "QwenImageImg2ImgPipeline", "QwenImageInpaintPipeline")
+"""Pipelines of diffusers whose checkpoints hold these very networks."""
+
+
+class Reader(Protocol):
+    """A text encoder."""
+
+    def read(self, prompts: list[str]) -> list[Tensor]:
+        """States [T, W] of each prompt."""
+        ...
+
+
+class Parts:
+    """One checkpoint folder in the published layout: model_index.json, transformer/, vae/, text_encoder/, scheduler/.
+
+    Raises CheckpointError for a folder of another pipeline.
+    """
+
+    def __init__(self, folder: Path, options: ModelOptions) -> None:
+        self.folder, self.options = folder, options
+        self.device = torch.device(options.device)
+        self.text_device = torch.device(options.text_device or options.device)
+        self.dtype = base_dtype(options.precision)
+        self._switch = Switch()
+        self._transformer: MMDiT | None = None
+        self._reader: Reader | None = None
+        self.pipeline = read_json(folder / INDEX_FILE).get("_class_name")
+        if self.pipeline != PROJECT and self.pipeline not in PUBLISHED:
+            raise CheckpointError(f"{folder / INDEX_FILE}: _class_name is {self.pipeline!r}; this painter runs "
+                                  f"{PROJECT}, {', '.join(PUBLISHED)}")
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the transformer is in memory."""
+        return self._transformer is not None
+
+    def work_bytes(self, grid: tuple[int, int]) -> int:
+        """Bytes that one picture of this grid takes while it is made."""
+        config, factor = read_transformer_config(self.folder / "transformer"), self.vae.config.spatial_factor * PATCH
+        tokens = grid[0] * grid[1]
+        return work_bytes(tokens, config.width, tokens * factor**2, self.vae.full_size_width, self.options.precision)
+
+    def transformer(self, lora: str | None = None) -> MMDiT:
+        """The diffusion transformer, with the LoRA of that name switched on."""
+        if self._transformer is None:
+            if self.options.offload == "in_turn":
+                self._drop_reader()
+            self._transformer = self._load_transformer()
+        self._switch.active = lora
+        return self._transformer
+
+    def _load_transformer(self) -> MMDiT:
+        options, folder = self.options, self.folder / "transformer"
+        loras = [load_lora(each.file, each.weight) for each in options.loras]
+        network = load_transformer(folder, self.device, options.precision, () if options.switch_loras else loras)
+        if options.switch_loras and loras:
+            shapes = Shards.in_folder(folder).shapes
+            for lora in loras:
+                check_fit(lora, shapes)
+            self._switch = attach(network, loras)
+        if options.compile:
+            for block in network.blocks:
+                block.compile(mode="max-autotune-no-cudagraphs" if self.device.type == "cuda" else None)
+        return network
+
+    @cached_property
+    def vae(self) -> Autoencoder:
+        """The autoencoder."""
+        return load_vae(self.folder / "vae", self.device, self.options.precision)
+
+    @cached_property
+    def schedule(self) -> ScheduleConfig:
+        """How the checkpoint wants its noise levels bent."""
+        if self.options.shift is not None:
+            return ScheduleConfig.constant(self.options.shift)
+        content = read_json(self.folder / "scheduler" / "scheduler_config.json")
+        known = ScheduleConfig.__dataclass_fields__
+        return ScheduleConfig(**{key: value for key, value in content.items() if key in known})
+
+    @cached_property
+    def _prompts(self) -> PromptCache:
+        name = f"{revision(self.folder / 'text_encoder')}+{self.options.precision}"
+        return PromptCache(name, self.options.prompt_cache)
+
+    def read(self, prompts: list[str]) -> dict[str, Tensor]:
+        """States [T, W] of every different prompt, on the transformer's device. The encoder is loaded only for new ones."""
+        found = {prompt: self._prompts.find(prompt) for prompt in dict.fromkeys(prompts)}
+        missing = [prompt for prompt, states in found.items() if states is None]
+        if missing:
+            for prompt, states in zip(missing, self._load_reader().read(missing), strict=True):
+                self._prompts.keep(prompt, states)
+                found[prompt] = states
+        return {prompt: states.to(self.device, self.dtype) for prompt, states in found.items() if states is not None}
+
+    def _load_reader(self) -> Reader:
+        if self._reader is None:
+            if self.options.offload == "in_turn" and self._transformer is not None:
+                log.info("dropping the transformer from %s to make room for the text encoder", self.device)
+                self._transformer = None
+                self._free()
+            folder, options = self.folder / "text_encoder", self.options
+            if self.pipeline == PROJECT:
+                self._reader = load_prompt_reader(folder, self.text_device, base_dtype(options.precision))
+            else:
+                self._reader = load_qwen_reader(folder, self.folder / "tokenizer", self.text_device, options.precision)
+        return self._reader
+
+    def _drop_reader(self) -> None:
+        self._reader = None
+        self._free()
+
+    def _free(self) -> None:
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, overload
 
 import typer
 
+from flows.cli_models import models_app
+
 if TYPE_CHECKING:
     from flows.record import Wishes
 
@@ -27,6 +29,7 @@ app = typer.Typer(name="fengmian", no_args_is_help=True, add_completion=False, p
                   rich_markup_mode=None, help="封面 Fengmian: every post gets a cover, made on your own machine.")
 styles_app = typer.Typer(no_args_is_help=False, rich_markup_mode=None, help="List, show and preview style guides.")
 app.add_typer(styles_app, name="styles")
+app.add_typer(models_app, name="models")
 
 
 def _whole_number(given: str | int) -> int:

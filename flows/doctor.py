@@ -161,8 +161,12 @@ def _generator(ports: wiring.Ports) -> str:
     return f"{request.checkpoint} on {chosen.device} in {chosen.dtype}, {chosen.steps} steps"
 
 
+def _licence(ports: wiring.Ports) -> str:
+    return ports.check_licence()
+
+
 def _pictures(ports: wiring.Ports) -> Finding | str:
-    ports.check_publishable()
+    ports.check_screened()
     if ports.pictures is None:
         allowed = ports.settings.safety.publish_unscreened
         reason = (
@@ -213,6 +217,11 @@ CHECKS: tuple[tuple[str, Callable[[wiring.Ports], Finding | str], str], ...] = (
         _generator,
         "set generator.checkpoint to a whole checkpoint folder and generator.device to one that this machine has; unset, "
         "they are the bundled model and the CPU",
+    ),
+    (
+        "licence",
+        _licence,
+        "read the licence of generator.checkpoint; where it lets you publish covers, name it in safety.publish_licence",
     ),
     (
         "picture screen",

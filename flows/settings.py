@@ -45,7 +45,7 @@ class Section(BaseModel):
 class GeneratorSettings(Section):
     """Which weights paint, and how."""
 
-    checkpoint: Path | None = Field(default=None, description="checkpoint folder; none: the bundled model")
+    checkpoint: Path | None = Field(default=None, description="folder, or name of a pulled checkpoint; none: the bundled model")
     device: str = "cpu"
     dtype: Literal["float32", "bfloat16"] = "float32"
     steps: int = Field(default=24, ge=1, le=200, description="denoising steps, unless the style guide gives them")
@@ -56,7 +56,7 @@ class SummarizerSettings(Section):
     """Who writes the brief."""
 
     kind: Literal["extractive", "t5"] = "extractive"
-    model: str = Field(default="", description="folder or id of a T5 checkpoint, for kind t5")
+    model: str = Field(default="", description="folder, id, or name of a pulled T5 checkpoint, for kind t5")
     asking: Literal["cloze", "prefix"] = "cloze"
     question: str = Field(default="", description="what the model is asked, if not the usual: with {gap} for cloze")
     revision: str = Field(default="", description="commit or tag of a model id")
@@ -125,7 +125,7 @@ class SafetySettings(Section):
     on_review: Literal["hold", "publish"] = Field(
         default="hold", description="what happens to a cover that a screen wants a person to see"
     )
-    nsfw_model: str = Field(default="", description="folder or id of an image classifier")
+    nsfw_model: str = Field(default="", description="folder, id, or name of a pulled image classifier")
     nsfw_revision: str = Field(default="", description="commit or tag of a model id")
     nsfw_sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$", description="digest of its weights; others are refused")
     nsfw_review_at: float = Field(default=0.5, ge=0, le=1)
@@ -134,6 +134,25 @@ class SafetySettings(Section):
     publish_unscreened: str = Field(
         default="", description="name of the checkpoint folder that may publish without a picture screen"
     )
+    publish_licence: str = Field(
+        default="", description="licence, or name of the checkpoint folder, that may publish although we cannot tell that it may"
+    )
+
+
+class ModelSettings(Section):
+    """Where models are pulled from, and where they are kept."""
+
+    folder: Path | None = Field(default=None, description="none: models/ in the state folder")
+    source: Literal["huggingface", "modelscope"] = "huggingface"
+    endpoint: Address = Field(default="", description="a mirror that speaks like the source; empty: the source itself")
+    token: SecretStr = Field(default=SecretStr(""), description="for repositories that ask for one")
+    timeout_s: float = Field(default=30, gt=0, description="for connecting, and for waiting for the next bytes")
+
+    @model_validator(mode="after")
+    def _complete(self) -> "ModelSettings":
+        if self.endpoint and not self.endpoint.startswith(("http://", "https://")):
+            raise ValueError("models.endpoint must begin with http:// or https://")
+        return self
 
 
 class FetchSettings(Section):
@@ -177,6 +196,7 @@ class Settings(BaseSettings):
     cache: CacheSettings = CacheSettings()
     store: StoreSettings = StoreSettings()
     safety: SafetySettings = SafetySettings()
+    models: ModelSettings = ModelSettings()
     fetch: FetchSettings = FetchSettings()
 
 

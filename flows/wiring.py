@@ -13,6 +13,10 @@ from flows.settings import Settings, load_settings
 from generator.request import CoverImage, CoverRequest
 from generator.revision import BUNDLED_FOLDER, checkpoint_name
 from integrations.http import FetchLimits, GuardedClient
+from integrations.models.catalogue import Kind, catalogue
+from integrations.models.hub import ModelHub
+from integrations.models.licence import read_provenance
+from integrations.models.shelf import ModelShelf
 from integrations.ports import CoverCache, ImageGenerator, ImageStore, PictureScreen, PostSource, Summarizer, WordScreen
 
 if TYPE_CHECKING:
@@ -97,6 +101,41 @@ class Ports:
             raise BadInput("source: it is empty; give a file, a folder or a web address")
         return MarkdownPosts(Path(source))
 
+    @cached_property
+    def models(self) -> ModelShelf:
+        """The folder of pulled models."""
+        return ModelShelf(self.settings.models.folder or self.settings.state_folder / "models")
+
+    @cached_property
+    def hub(self) -> ModelHub:
+        """Where models are pulled from."""
+        chosen, token = self.settings.models, self.settings.models.token.get_secret_value()
+        if chosen.source == "modelscope":
+            from integrations.models.modelscope import ModelScopeHub
+            return ModelScopeHub(chosen.endpoint, token, chosen.timeout_s)
+        from integrations.models.huggingface import HuggingFaceHub
+        return HuggingFaceHub(chosen.endpoint, token, chosen.timeout_s)
+
+    def _pulled(self, setting: str, named: str, kind: Kind) -> str:
+        """The folder of the pulled model that a setting names; anything else as it stands. Raises SettingsError, Refused."""
+        if "/" in named or os.sep in named or os.path.exists(named):
+            return named
+        record = self.models.find(named)
+        if record and record.kind != kind:
+            raise SettingsError(f"setting {setting} {named!r}: it is a {record.kind}, not a {kind}")
+        if record and record.whole:
+            return str(self.models.folder / named)
+        if record or named in catalogue():
+            raise SettingsError(f"setting {setting} {named!r}: not pulled{' to the end' if record else ''}: "
+                                f"run `fengmian models pull {named}`")
+        return named
+
+    @cached_property
+    def checkpoint_folder(self) -> Path | None:
+        """The configured weights, pulled by name or in a folder; None for the bundled ones. Raises SettingsError."""
+        chosen = self.settings.generator.checkpoint
+        return None if chosen is None else Path(self._pulled("generator.checkpoint", str(chosen), "checkpoint"))
+
     @staticmethod
     def _hush_loading() -> None:
         """No bars about loaded weights between our lines; read by huggingface_hub as it is imported."""
@@ -111,7 +150,7 @@ class Ports:
             from integrations.summarizer.t5 import T5Settings, T5Summarizer
             return T5Summarizer(
                 T5Settings(
-                    model=chosen.model,
+                    model=self._pulled("summarizer.model", chosen.model, "summarizer"),
                     asking=chosen.asking,
                     question=chosen.question,
                     revision=chosen.revision or None,
@@ -139,14 +178,15 @@ class Ports:
         from integrations.safety.nsfw import PictureRules, TransformersPictureScreen
         with _building("safety"):
             rules = PictureRules(review_at=safety.nsfw_review_at, block_at=safety.nsfw_block_at)
-        return TransformersPictureScreen(safety.nsfw_model, rules, revision=safety.nsfw_revision or None,
+        model = self._pulled("safety.nsfw_model", safety.nsfw_model, "picture_screen")
+        return TransformersPictureScreen(model, rules, revision=safety.nsfw_revision or None,
                                          weights_sha256=safety.nsfw_sha256, local_files_only=safety.local_files_only)
 
     @cached_property
     def generator(self) -> ImageGenerator:
         """The embedded generator with the bundled or the configured weights."""
         chosen = self.settings.generator
-        return LazyPainter(chosen.checkpoint or BUNDLED_FOLDER, chosen.device, chosen.dtype)
+        return LazyPainter(self.checkpoint_folder or BUNDLED_FOLDER, chosen.device, chosen.dtype)
 
     @cached_property
     def cache(self) -> CoverCache:
@@ -184,12 +224,33 @@ class Ports:
             return FolderImageStore(chosen.folder or self.settings.state_folder / "covers", chosen.base_url or None)
 
     def check_publishable(self) -> None:
-        """Raise CoverRejected where these weights may not publish.
+        """Raise CoverRejected where these weights may not publish, by their licence or for want of a picture screen."""
+        self.check_licence()
+        self.check_screened()
 
-        Only the bundled model, which paints abstract shapes, does without a picture screen, unless the site allows
-        another checkpoint by name.
+    def check_licence(self) -> str:
+        """The licence of the weights and where they are from. Raises CoverRejected unless it, or the site, lets them publish."""
+        folder, allowed = self.checkpoint_folder, self.settings.safety.publish_licence
+        if folder is None:
+            return "apache-2.0, ours"
+        found, name = read_provenance(folder), folder.resolve().name
+        licence = found.licence.id if found.licence else "no stated licence"
+        origin = f"; {found.repo} at {found.revision[:12]}" if found.revision else ""
+        is_allowed = bool(allowed) and allowed in (name, licence)
+        if not is_allowed and not (found.licence and found.licence.commercial):
+            raise CoverRejected(
+                f"checkpoint {name!r} may not publish: it has {licence}" + (f" ({found.told_by})" if found.told_by else "")
+                + f"; if you may publish what it paints, set safety.publish_licence to {(licence if found.licence else name)!r}")
+        told_by = "safety.publish_licence allows it" if is_allowed else found.told_by
+        return f"{licence} ({told_by}){origin}"
+
+    def check_screened(self) -> None:
+        """Raise CoverRejected where these weights may not publish without a picture screen.
+
+        Only the bundled model, which paints abstract shapes, does without one, unless the site allows another checkpoint
+        by name.
         """
-        checkpoint, safety = self.settings.generator.checkpoint, self.settings.safety
+        checkpoint, safety = self.checkpoint_folder, self.settings.safety
         if checkpoint is None or safety.nsfw_model:
             return
         name = checkpoint.resolve().name

@@ -11,6 +11,7 @@ PARTS = [
     "summarizer",
     "words",
     "generator",
+    "licence",
     "picture screen",
     "cache",
     "store",
@@ -37,6 +38,7 @@ def test_a_healthy_site_is_ready_and_every_part_is_told(site):
     assert {part: finding["state"] for part, finding in findings.items() if finding["state"] != "ok"} == {
         "picture screen": "off", "prefect": "off"}
     assert findings["generator"]["found"].startswith("tiny@")
+    assert findings["licence"]["found"] == "apache-2.0 (README.md)"
     assert findings["summarizer"]["found"] == "extractive"
     assert "not_configured" in findings["picture screen"]["found"]
     assert findings["store"]["found"].startswith("folder; a probe came back from ")

@@ -55,7 +55,8 @@ def read_record(folder: Path) -> Record | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as exc:
-        raise Refused(f"models: {folder / RECORD_FILE} is no record of a pull: {type(exc).__name__}") from exc
+        raise Refused(f"models: {folder / RECORD_FILE} is no record of a pull ({type(exc).__name__}); "
+                      "move the folder away") from exc
 
 
 def write_record(folder: Path, record: Record) -> None:
@@ -63,7 +64,10 @@ def write_record(folder: Path, record: Record) -> None:
     draft = folder / f"{RECORD_FILE}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(record.as_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        with draft.open("w", encoding="utf-8") as stream:
+            stream.write(json.dumps(record.as_json(), ensure_ascii=False, indent=1) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
         os.replace(draft, folder / RECORD_FILE)
     except OSError as exc:
         raise PullFailed(f"models: cannot write {folder / RECORD_FILE}: {exc.strerror or exc}") from exc

@@ -40,7 +40,7 @@ class ModelOptions:
     shift: float | None = None
     step_cache: float = 0.0
     compile: bool = False
-    max_batch: int = 4
+    max_batch: int = 1
     tile_px: int = 2048
     prompt_cache: Path | None = None
 

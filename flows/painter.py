@@ -1,0 +1,86 @@
+"""The generator of one process: CoverPainter behind a Batcher, with torch and the weights loaded at the first picture."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.errors import BadInput, SettingsError
+from generator.options import ModelOptions
+from generator.request import CoverImage, CoverRequest
+from generator.revision import checkpoint_name
+from integrations.ports import ImageGenerator
+
+if TYPE_CHECKING:
+    from generator.batching import Batcher
+    from generator.edit import Editor
+    from generator.pipeline import CoverPainter
+
+
+class LazyPainter(ImageGenerator):
+    """A cached cover needs neither torch nor weights, so nothing is loaded before it must be."""
+
+    def __init__(self, folder: Path, options: ModelOptions) -> None:
+        self._folder, self._options = folder, options
+
+    @cached_property
+    def checkpoint(self) -> str:
+        """Name and revision of the weights. Raises CheckpointError."""
+        return checkpoint_name(self._folder, self._options)
+
+    def checkpoint_with(self, lora: str) -> str:
+        """The same with the LoRA of that name switched on. Raises BadInput, CheckpointError."""
+        switched = self._options.loras if self._options.switch_loras else ()
+        for each in switched:
+            if each.name == lora:
+                return checkpoint_name(self._folder, self._options, each)
+        names = ", ".join(each.name for each in switched) or "none: see generator.loras and generator.switch_loras"
+        raise BadInput(f"lora: {lora!r} is not one of those that can be switched on: {names}")
+
+    def generate(self, request: CoverRequest, progress: Callable[[int, int], None] | None = None) -> CoverImage:
+        """The picture for `request`. Raises GeneratorError, SettingsError for a device that is not there."""
+        picture, = self.generate_many([request], progress)
+        return picture
+
+    def generate_many(self, requests: Sequence[CoverRequest],
+                      progress: Callable[[int, int], None] | None = None) -> Iterator[CoverImage]:
+        """Their pictures in order, in batches where the options allow, together with what other threads ask for.
+
+        progress(step, steps) hears about each.
+        """
+        if self._options.max_batch == 1:
+            yield from (self._painter.generate(request, progress) for request in requests)
+            return
+        tickets = [self._batcher.submit(request, progress=progress) for request in requests]
+        try:
+            yield from (ticket.result() for ticket in tickets)
+        finally:
+            for ticket in tickets:
+                ticket.cancel()
+
+    @cached_property
+    def editor(self) -> "Editor":
+        """Edits pictures with these weights."""
+        from generator.edit import Editor
+
+        return Editor(self._painter)
+
+    @cached_property
+    def _batcher(self) -> "Batcher":
+        from generator.batching import Batcher
+
+        return Batcher(self._painter, max_batch=self._options.max_batch)
+
+    @cached_property
+    def _painter(self) -> "CoverPainter":
+        import torch
+
+        from generator.pipeline import CoverPainter
+
+        for name, device in (("device", self._options.device), ("text_device", self._options.text_device)):
+            try:
+                torch.empty(0, device=device or "cpu")
+            except (RuntimeError, AssertionError) as exc:  # what torch raises for an unknown or a missing device
+                reason = str(exc).split("\n")[0]
+                raise SettingsError(f"setting generator.{name} {device!r}: torch cannot use it: {reason}") from exc
+        return CoverPainter(self._folder, self._options)

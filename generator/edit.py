@@ -1,0 +1,171 @@
+"""Editor: inpaint, outpaint, variants and image-to-image on a Canvas. Every edit goes from latents to latents."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from generator.canvas import Canvas, EditReport, Sides, check_size, render, to_tensor
+from generator.denoise import Draft
+from generator.errors import Cancelled
+from generator.latents import PATCH
+from generator.masks import Mask
+from generator.pipeline import CoverPainter, Progress
+from generator.request import MAX_PROMPT_CHARACTERS, MAX_STEPS, CoverImage, CoverRequest
+
+MAX_VARIANTS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brush:
+    """How an edit paints; see CoverRequest. strength: how far it may leave what is there, above 0, at most 1: all the way."""
+
+    negative: str = ""
+    steps: int = 24
+    guidance: float = 3.0
+    seed: int = 0
+    strength: float = 1.0
+    progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps <= MAX_STEPS:
+            raise ValueError(f"steps: {self.steps} is not from 1 to {MAX_STEPS}")
+        if not 1 <= self.guidance <= 30:
+            raise ValueError(f"guidance: {self.guidance} is not from 1 to 30")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed: {self.seed} is not from 0 to 2**63-1")
+        if not 0 < self.strength <= 1:
+            raise ValueError(f"strength: {self.strength} is not above 0 and at most 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One of the pictures that `variants` makes. prompts: what was painted into each mask, in the masks' order."""
+
+    prompts: tuple[str, ...]
+    canvas: Canvas
+
+
+class Editor:
+    """Edits pictures with one painter. lora: see CoverPainter.checkpoints; a checkpoint name."""
+
+    def __init__(self, painter: CoverPainter, checkpoint: str | None = None) -> None:
+        self.painter, self.checkpoint = painter, checkpoint or painter.checkpoint
+
+    def open(self, picture: CoverImage) -> Canvas:
+        """A canvas of any picture, a local photo for one. Raises ValueError for a size that cannot be painted."""
+        check_size(picture.width, picture.height)
+        factor = self.painter.parts.vae.config.spatial_factor
+        master, token = to_tensor(picture), factor * PATCH
+        pixels = master.permute(2, 0, 1).float() / 127.5 - 1
+        pixels = F.pad(pixels[None], (0, -picture.width % token, 0, -picture.height % token), mode="replicate")[0]
+        return Canvas(latents=self.painter.encode(pixels), left=0, top=0, factor=factor, master=master,
+                      fresh=torch.zeros(picture.height, picture.width))
+
+    def paint(self, request: CoverRequest, progress: Progress | None = None) -> Canvas:
+        """A new picture, as `CoverPainter.generate` makes it, that keeps its latents."""
+        latents, = self._sample([self.painter.draft(request, progress)])
+        pixels = self.painter.decode(latents)
+        top, left = (pixels.shape[1] - request.height) // 2, (pixels.shape[2] - request.width) // 2
+        blank = Canvas(latents=latents.cpu(), left=left, top=top, factor=self.painter.parts.vae.config.spatial_factor,
+                       master=torch.zeros(request.height, request.width, 3, dtype=torch.uint8),
+                       fresh=torch.ones(request.height, request.width))
+        picture, _ = render(blank, pixels)
+        return Canvas(latents=blank.latents, left=left, top=top, factor=blank.factor, master=to_tensor(picture),
+                      fresh=torch.zeros_like(blank.fresh))
+
+    def inpaint(self, canvas: Canvas, mask: Mask, prompt: str, brush: Brush | None = None) -> Canvas:
+        """Paint `prompt` into `mask`. Raises ValueError, as all edits do, for a bad mask, prompt or brush."""
+        alpha = canvas.alpha(mask)
+        latents, = self._sample([_draft(canvas, alpha, prompt, brush or Brush())])
+        return canvas.paint(latents, alpha)
+
+    def img2img(self, canvas: Canvas, prompt: str, brush: Brush) -> Canvas:
+        """Paint all of it anew, starting from what is there as far as brush.strength says."""
+        everything = torch.ones_like(canvas.fresh)
+        latents, = self._sample([_draft(canvas, None, prompt, brush)])
+        return canvas.paint(latents, everything)
+
+    def outpaint(self, canvas: Canvas, sides: Sides, prompt: str, brush: Brush | None = None) -> Canvas:
+        """Add to its sides and paint `prompt` there. Can be repeated."""
+        grown, alpha = canvas.grow(sides)
+        if not bool(alpha.any()):
+            raise ValueError("outpaint: no side is to grow")
+        latents, = self._sample([_draft(grown, alpha, prompt, brush or Brush())])
+        return grown.paint(latents, alpha)
+
+    def variants(self, master: Canvas, prompts: Mapping[Mask, Sequence[str]], brush: Brush | None = None,
+                 choices: Sequence[Sequence[int]] | None = None) -> list[Variant]:
+        """Pictures of one master that differ within the masks only.
+
+        choices: for each picture, which prompt (by number) of each mask; None: all combinations. Each prompt is painted once,
+        in batches, and combined: a mask looks the same in every picture that shares its prompt. Where masks overlap, the later
+        one lies on top.
+        """
+        brush = brush or Brush()
+        masks = list(prompts)
+        alphas = [master.alpha(mask) for mask in masks]
+        chosen = [tuple(row) for row in choices] if choices is not None else list(product(*(range(len(prompts[mask]))
+                                                                                           for mask in masks)))
+        _check_choices(chosen, [len(prompts[mask]) for mask in masks])
+        jobs = sorted({(place, number) for row in chosen for place, number in enumerate(row)})
+        drafts = [_draft(master, alphas[place], prompts[masks[place]][number], brush) for place, number in jobs]
+        painted = dict(zip(jobs, self._sample(drafts), strict=True))
+        found = []
+        for row in chosen:
+            canvas = master
+            for place, number in enumerate(row):
+                free = master.latent_mask(alphas[place]) > 0
+                canvas = canvas.paint(torch.where(free, painted[place, number].cpu(), canvas.latents), alphas[place])
+            found.append(Variant(prompts=tuple(prompts[mask][number] for mask, number in zip(masks, row, strict=True)),
+                                 canvas=canvas))
+        return found
+
+    def render(self, canvas: Canvas) -> tuple[CoverImage, EditReport]:
+        """The finished picture: the one decoding."""
+        return render(canvas, self.painter.decode(canvas.latents))
+
+    def _sample(self, drafts: Sequence[Draft]) -> list[Tensor]:
+        found = [latents for latents in self.painter.sample(drafts, self.checkpoint) if latents is not None]
+        if len(found) < len(drafts):
+            raise Cancelled("cancelled between two steps")
+        return found
+
+
+def anchor_sides(canvas_size: tuple[int, int], size: tuple[int, int], anchor: str) -> Sides:
+    """The sides that grow when a picture becomes (width, height) and stays at `anchor`: center, or the border it keeps.
+
+    Raises ValueError where it would have to shrink.
+    """
+    more = (size[0] - canvas_size[0], size[1] - canvas_size[1])
+    if min(more) < 0:
+        raise ValueError(f"outpaint: to {size[0]}x{size[1]} px, but the picture is {canvas_size[0]}x{canvas_size[1]}; "
+                         f"neither side can shrink")
+    left = {"left": 0, "right": more[0]}.get(anchor, more[0] // 2)
+    top = {"top": 0, "bottom": more[1]}.get(anchor, more[1] // 2)
+    return Sides(left=left, right=more[0] - left, top=top, bottom=more[1] - top)
+
+
+def _draft(canvas: Canvas, alpha: Tensor | None, prompt: str, brush: Brush) -> Draft:
+    if not prompt.strip():
+        raise ValueError("prompt: it is empty")
+    for name, text in (("prompt", prompt), ("negative", brush.negative)):
+        if len(text) > MAX_PROMPT_CHARACTERS:
+            raise ValueError(f"{name}: it has {len(text)} characters; at most {MAX_PROMPT_CHARACTERS} are allowed")
+    mask = None if alpha is None else canvas.latent_mask(alpha)
+    is_plain = alpha is not None or brush.strength < 1
+    return Draft(prompt=prompt, negative=brush.negative, grid=canvas.grid, steps=brush.steps, guidance=brush.guidance,
+                 seed=brush.seed, clean=canvas.latents if is_plain else None, mask=mask, strength=brush.strength,
+                 progress=brush.progress)
+
+
+def _check_choices(choices: Sequence[tuple[int, ...]], counts: Sequence[int]) -> None:
+    """Raise ValueError for choices that name a prompt that is not there, or too many pictures."""
+    if not 1 <= len(choices) <= MAX_VARIANTS:
+        raise ValueError(f"variants: {len(choices)} pictures; there must be from 1 to {MAX_VARIANTS}")
+    for row in choices:
+        if len(row) != len(counts) or any(not 0 <= number < count for number, count in zip(row, counts, strict=False)):
+            raise ValueError(f"variants: {list(row)} must name one prompt of each of the {len(counts)} masks, counting from 0")

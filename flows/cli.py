@@ -7,16 +7,17 @@ Exit codes: 0 done, 1 failure, 2 bad input, 130 stopped.
 import io
 import logging
 import os
-import re
 import sys
 import traceback
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, overload
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.cli_edit import edit_app
 from flows.cli_models import models_app
+from flows.parsing import bad, parse_size, whole_number
 
 if TYPE_CHECKING:
     from flows.record import Wishes
@@ -29,14 +30,8 @@ app = typer.Typer(name="fengmian", no_args_is_help=True, add_completion=False, p
                   rich_markup_mode=None, help="封面 Fengmian: every post gets a cover, made on your own machine.")
 styles_app = typer.Typer(no_args_is_help=False, rich_markup_mode=None, help="List, show and preview style guides.")
 app.add_typer(styles_app, name="styles")
+app.add_typer(edit_app, name="edit")
 app.add_typer(models_app, name="models")
-
-
-def _whole_number(given: str | int) -> int:
-    text = str(given)  # a default comes as a number
-    if not re.fullmatch(r"[+-]?[0-9]{1,30}", text):
-        raise typer.BadParameter(f"{text!r} is not a whole number")
-    return int(text)
 
 
 Source = Annotated[str, typer.Argument(help="Markdown or HTML file, folder of posts, web page, or RSS/Atom feed.")]
@@ -44,7 +39,7 @@ Style = Annotated[str | None, typer.Option("--style", help="Style guide; see `fe
 Seed = Annotated[
     int | None,
     typer.Option(
-        "--seed", parser=_whole_number, metavar="N", help="Same seed, same picture. Default: made from the post's title."
+        "--seed", parser=whole_number, metavar="N", help="Same seed, same picture. Default: made from the post's title."
     ),
 ]
 Size = Annotated[
@@ -89,14 +84,14 @@ def cover(
     from flows.record import Wishes
     from flows.wiring import ports
 
-    wishes = Wishes(style=style, seed=seed, size=_parse_size(size), language=lang,  # type: ignore[arg-type]
+    wishes = Wishes(style=style, seed=seed, size=_size(size), language=lang,  # type: ignore[arg-type]
                     out=str(out), write=write, force=force)
     _check(wishes)
     if write and "://" in source:
-        _bad(f"source: {source!r} is on the web and read only; --write needs a file or folder")
+        bad(f"source: {source!r} is on the web and read only; --write needs a file or folder")
     posts = list(ports().open_source(source).list_posts())
     if not posts:
-        _bad(f"source: {source!r} holds no posts")
+        bad(f"source: {source!r} holds no posts")
     failures = cover_all(source, posts, wishes, as_json=as_json, complain=partial(_complain, debug=context.obj))
     if failures:
         raise typer.Exit(2 if all(_is_bad_input(exc) for exc in failures) else 1)
@@ -120,7 +115,7 @@ def backlog(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which posts have no cover.")] = False,
     limit: Annotated[
-        int | None, typer.Option("--limit", parser=_whole_number, metavar="N", help="Cover at most this many posts.")
+        int | None, typer.Option("--limit", parser=whole_number, metavar="N", help="Cover at most this many posts.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per post on standard output.")] = False,
 ) -> None:
@@ -129,12 +124,12 @@ def backlog(
     from flows.record import Wishes
 
     if limit is not None and limit < 1:
-        _bad(f"limit: {limit} is not at least 1")
+        bad(f"limit: {limit} is not at least 1")
     folder = out or (Path(source) / "covers" if os.path.isdir(source) else Path("covers"))  # False for what is no path at all
     if write and "://" in source:
-        _bad(f"source: {source!r} is on the web and read only; --write needs a file or folder")
+        bad(f"source: {source!r} is on the web and read only; --write needs a file or folder")
     is_written = "://" not in source if write is None else write
-    wishes = Wishes(style=style, size=_parse_size(size), out=str(folder), write=is_written)
+    wishes = Wishes(style=style, size=_size(size), out=str(folder), write=is_written)
     _check(wishes)
     raise typer.Exit(run_backlog(source, wishes, limit=limit, dry_run=dry_run, as_json=as_json))
 
@@ -147,21 +142,22 @@ def generate(
     seed: Annotated[
         int,
         typer.Option(
-            "--seed", parser=_whole_number, metavar="N", help="Seed of the first picture; the next ones count up."
+            "--seed", parser=whole_number, metavar="N", help="Seed of the first picture; the next ones count up."
         ),
     ] = 0,
     steps: Annotated[
-        int | None, typer.Option("--steps", parser=_whole_number, metavar="N", help="Denoising steps.")
+        int | None, typer.Option("--steps", parser=whole_number, metavar="N", help="Denoising steps.")
     ] = None,
     count: Annotated[
         int,
         typer.Option(
             "-n",
-            parser=_whole_number,
+            parser=whole_number,
             metavar="N",
             help="How many pictures; a contact sheet is added for more than one.",
         ),
     ] = 1,
+    lora: Annotated[str, typer.Option("--lora", help="LoRA to switch on; see generator.switch_loras.")] = "",
     out: Annotated[Path, typer.Option("--out", help="Folder that gets the pictures.")] = Path("covers"),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per picture on standard output.")] = False,
 ) -> None:
@@ -169,8 +165,8 @@ def generate(
     from flows.console import generate_pictures, make_request
 
     if not 1 <= count <= MAX_COUNT:
-        _bad(f"-n: {count} is not from 1 to {MAX_COUNT}")
-    first = make_request(prompt, negative, _parse_size(size), seed, steps)
+        bad(f"-n: {count} is not from 1 to {MAX_COUNT}")
+    first = make_request(prompt, negative, parse_size(size), seed, steps, lora)
     generate_pictures(first, count, out, as_json)
 
 
@@ -198,7 +194,7 @@ def show(name: Annotated[str, typer.Argument(help="Style guide.")],
     from flows.console import show_guide
 
     if lang not in ("", "zh", "en"):
-        _bad(f"lang: {lang!r} is not zh or en")
+        bad(f"lang: {lang!r} is not zh or en")
     show_guide(name, lang)
 
 
@@ -208,7 +204,11 @@ def preview(out: Annotated[Path, typer.Option("--out", help="Folder that gets th
     """Paint one example article in every style, as a contact sheet."""
     from flows.console import preview_guides
 
-    preview_guides(out, _parse_size(size))
+    preview_guides(out, parse_size(size))
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    return None if text is None else parse_size(text)
 
 
 def _check(wishes: "Wishes") -> None:
@@ -217,36 +217,10 @@ def _check(wishes: "Wishes") -> None:
     from prompts.style import load_style
 
     if wishes.language not in ("zh", "en", "auto"):
-        _bad(f"lang: {wishes.language!r} is not zh, en or auto")
+        bad(f"lang: {wishes.language!r} is not zh, en or auto")
     if wishes.seed is not None and not 0 <= wishes.seed < 2**63:
-        _bad(f"seed: {wishes.seed} is not from 0 to 2**63-1")
+        bad(f"seed: {wishes.seed} is not from 0 to 2**63-1")
     load_style(wishes.style or ports().settings.style, ports().settings.brand_folder)
-
-
-@overload
-def _parse_size(text: str) -> tuple[int, int]: ...
-@overload
-def _parse_size(text: None) -> None: ...
-def _parse_size(text: str | None) -> tuple[int, int] | None:
-    from generator.request import MAX_SIDE_PX, MIN_SIDE_PX
-
-    if text is None:
-        return None
-
-    width, cross, height = text.lower().replace("×", "x").partition("x")
-    if not (cross and width.isascii() and height.isascii() and width.isdigit() and height.isdigit()):
-        _bad(f"size: {text!r} is not WxH in pixels, such as 1200x630")
-    sides = (int(width[:9]), int(height[:9]))
-    for side in sides:
-        if not MIN_SIDE_PX <= side <= MAX_SIDE_PX:
-            _bad(f"size: {text!r} has a side of {side} px; each must be from {MIN_SIDE_PX} to {MAX_SIDE_PX}")
-    return sides
-
-
-def _bad(message: str) -> None:
-    from flows.errors import BadInput
-
-    raise BadInput(message)
 
 
 def _is_bad_input(exc: Exception) -> bool:

@@ -70,6 +70,12 @@ class Watcher(AbstractContextManager["Watcher"]):
         self._bar.stop()
 
 
+def hear(step: int, steps: int) -> None:
+    """Tell whoever watches now."""
+    if progress := ports().progress:
+        progress(step, steps)
+
+
 def _make_bar(*, transient: bool) -> Progress:
     return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                     console=errors, transient=transient, disable=not errors.is_terminal)
@@ -196,12 +202,13 @@ def _print_outcomes(outcomes: list[Outcome]) -> None:
     console.print(", ".join(f"{count} {result}" for result, count in counts.items() if count) or "no posts")
 
 
-def make_request(prompt: str, negative: str, size: tuple[int, int], seed: int, steps: int | None) -> CoverRequest:
+def make_request(prompt: str, negative: str, size: tuple[int, int], seed: int, steps: int | None, lora: str = "") -> CoverRequest:
     """What `fengmian generate` asks for, over the settings. Raises BadInput, GeneratorError."""
     settings = ports().settings.generator
+    checkpoint = ports().painter.checkpoint_with(lora) if lora else ports().generator.checkpoint
     return _request(prompt=prompt, negative=negative, width=size[0], height=size[1], seed=seed,
                     steps=settings.steps if steps is None else steps, guidance=settings.guidance,
-                    checkpoint=ports().generator.checkpoint)
+                    checkpoint=checkpoint)
 
 
 def generate_pictures(first: CoverRequest, count: int, out: Path, as_json: bool) -> None:
@@ -209,8 +216,10 @@ def generate_pictures(first: CoverRequest, count: int, out: Path, as_json: bool)
     requests = [_request(**(asdict(first) | {"seed": first.seed + number})) for number in range(count)]
     check_folder(out)
     pictures = []
+    painted = ports().generator.generate_many(requests, hear)
     for number, request in enumerate(requests):
-        picture = _paint(request, f"{number + 1}/{count}")
+        with Watcher(f"{number + 1}/{count}"):
+            picture = next(painted)
         pictures.append(picture)
         data = encode(picture, "png")
         path = out / f"{request.fingerprint[:12]}-{request.seed}-{request.width}x{request.height}.png"
@@ -222,7 +231,7 @@ def generate_pictures(first: CoverRequest, count: int, out: Path, as_json: bool)
         else:
             print(path)
     if count > 1:
-        sheet = _place_sheet(out / f"sheet-{first.fingerprint[:12]}-{count}.png", pictures,
+        sheet = place_sheet(out / f"sheet-{first.fingerprint[:12]}-{count}.png", pictures,
                              [f"seed {request.seed}" for request in requests])
         print(sheet, file=sys.stderr if as_json else sys.stdout)
 
@@ -239,7 +248,8 @@ def _paint(request: CoverRequest, title: str) -> CoverImage:
         return ports().generator.generate(request, ports().progress)
 
 
-def _place_sheet(path: Path, pictures: list[CoverImage], captions: list[str]) -> Path:
+def place_sheet(path: Path, pictures: list[CoverImage], captions: list[str]) -> Path:
+    """A contact sheet as a file; its path."""
     from integrations.contact_sheet import contact_sheet
     place_file(path, contact_sheet(pictures, captions, columns=4 if len(pictures) > 6 else 3))
     return path
@@ -293,4 +303,4 @@ def preview_guides(out: Path, size: tuple[int, int]) -> None:
             )
         )
         captions.append(f"{guide.name} {guide.title.zh}")
-    print(_place_sheet(out / "styles.png", pictures, captions))
+    print(place_sheet(out / "styles.png", pictures, captions))

@@ -42,12 +42,31 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class LoraSettings(Section):
+    """A LoRA file (or the name of a pulled one) and how strongly it acts."""
+
+    file: Path
+    weight: float = Field(default=1.0, ge=-4, le=4)
+
+
 class GeneratorSettings(Section):
     """Which weights paint, and how."""
 
     checkpoint: Path | None = Field(default=None, description="folder, or name of a pulled checkpoint; none: the bundled model")
     device: str = "cpu"
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    text_device: str = Field(default="", description="of the text encoder, if not the same device")
+    dtype: Literal["float32", "bfloat16", "float8"] = "float32"
+    offload: Literal["none", "in_turn"] = Field(
+        default="none", description="in_turn: text encoder and transformer are never in memory at once"
+    )
+    loras: tuple[LoraSettings, ...] = ()
+    switch_loras: bool = Field(default=False, description="keep the LoRAs apart, for `--lora NAME`; else all are merged in")
+    shift: float | None = Field(default=None, ge=0.1, le=20, description="fixed shift of the noise levels; Lightning wants 3")
+    step_cache: float = Field(default=0, ge=0, lt=1, description="steps that change less than this are not computed; 0: exact")
+    compile: bool = Field(default=False, description="compile the transformer's blocks; needs a C++ compiler")
+    max_batch: int = Field(default=1, ge=1, le=64, description="pictures painted together; pays on a GPU at small sizes")
+    tile_px: int = Field(default=2048, ge=256, le=16384, description="larger pictures are decoded in tiles of this side")
+    prompt_cache: bool = Field(default=True, description="keep what the text encoder said of a prompt, in the state folder")
     steps: int = Field(default=24, ge=1, le=200, description="denoising steps, unless the style guide gives them")
     guidance: float = Field(default=3.0, ge=1, le=30, description="guidance scale, unless the style guide gives it")
 

@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from flows.errors import BadInput, CoverRejected, SettingsError
+from flows.painter import LazyPainter
 from flows.settings import Settings, load_settings
-from generator.request import CoverImage, CoverRequest
-from generator.revision import BUNDLED_FOLDER, checkpoint_name
+from generator.options import LoraFile, ModelOptions
+from generator.revision import BUNDLED_FOLDER
 from integrations.http import FetchLimits, GuardedClient
 from integrations.models.catalogue import Kind, catalogue
 from integrations.models.hub import ModelHub
@@ -21,34 +22,6 @@ from integrations.ports import CoverCache, ImageGenerator, ImageStore, PictureSc
 
 if TYPE_CHECKING:
     from flows.cover_backlog import Outcome
-
-
-class LazyPainter(ImageGenerator):
-    """CoverPainter, with torch and the weights loaded at the first picture: a cached cover needs neither."""
-
-    def __init__(self, folder: Path, device: str, dtype: Literal["float32", "bfloat16"]) -> None:
-        self._folder, self._device, self._dtype = folder, device, dtype
-
-    @cached_property
-    def checkpoint(self) -> str:
-        """Name and revision of the weights. Raises CheckpointError."""
-        return checkpoint_name(self._folder, self._dtype)
-
-    @cached_property
-    def _painter(self) -> ImageGenerator:
-        import torch
-
-        from generator.pipeline import CoverPainter
-        try:
-            torch.empty(0, device=self._device)
-        except (RuntimeError, AssertionError) as exc:  # what torch raises for an unknown or a missing device
-            reason = str(exc).split("\n")[0]
-            raise SettingsError(f"setting generator.device {self._device!r}: torch cannot use it: {reason}") from exc
-        return CoverPainter(self._folder, device=self._device, dtype=getattr(torch, self._dtype))
-
-    def generate(self, request: CoverRequest, progress: Callable[[int, int], None] | None = None) -> CoverImage:
-        """The picture for `request`. Raises CheckpointError, SettingsError for a device that is not there."""
-        return self._painter.generate(request, progress)
 
 
 @contextmanager
@@ -185,8 +158,38 @@ class Ports:
     @cached_property
     def generator(self) -> ImageGenerator:
         """The embedded generator with the bundled or the configured weights."""
+        return self.painter
+
+    @cached_property
+    def painter(self) -> LazyPainter:
+        """The same, with all that it can do beside covers: edits, batches, LoRAs."""
         chosen = self.settings.generator
-        return LazyPainter(self.checkpoint_folder or BUNDLED_FOLDER, chosen.device, chosen.dtype)
+        with _building("generator"):
+            options = ModelOptions(
+                device=chosen.device,
+                text_device=chosen.text_device,
+                precision=chosen.dtype,
+                offload=chosen.offload,
+                loras=tuple(LoraFile(file=self._lora_file(each.file), weight=each.weight) for each in chosen.loras),
+                switch_loras=chosen.switch_loras,
+                shift=chosen.shift,
+                step_cache=chosen.step_cache,
+                compile=chosen.compile,
+                max_batch=chosen.max_batch,
+                tile_px=chosen.tile_px,
+                prompt_cache=self.settings.state_folder / "prompts" if chosen.prompt_cache else None,
+            )
+        return LazyPainter(self.checkpoint_folder or BUNDLED_FOLDER, options)
+
+    def _lora_file(self, named: Path) -> Path:
+        """The file itself, or the one file of a pulled LoRA. Raises SettingsError."""
+        place = Path(self._pulled("generator.loras", str(named), "lora"))
+        if not place.is_dir():
+            return place
+        files = sorted(place.rglob("*.safetensors"))
+        if len(files) != 1:
+            raise SettingsError(f"setting generator.loras {str(named)!r}: its folder holds {len(files)} LoRA files; name one")
+        return files[0]
 
     @cached_property
     def cache(self) -> CoverCache:

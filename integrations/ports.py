@@ -76,6 +76,11 @@ class ImageGenerator(Protocol):
         """The picture for `request`. progress(step, steps) is called after each step."""
         ...
 
+    def generate_many(self, requests: Sequence[CoverRequest],
+                      progress: Callable[[int, int], None] | None = None) -> Iterator[CoverImage]:
+        """Their pictures in order, each as `generate` would make it; several may be painted together."""
+        ...
+
 
 class Summarizer(Protocol):
     """Writes briefs."""

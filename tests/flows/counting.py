@@ -34,6 +34,9 @@ class CountingPainter(ImageGenerator):
         self._tell(f"done {request.seed}")
         return picture
 
+    def generate_many(self, requests, progress=None):
+        return (self.generate(request, progress) for request in requests)
+
     def _tell(self, line: str) -> None:
         if self._tally:
             with self._tally.open("a") as file:

@@ -55,14 +55,20 @@ def read_transformer_config(folder: Path) -> MMDiTConfig:
     return config
 
 
+def read_vae_config(folder: Path) -> QwenVAEConfig | MiniVAEConfig:
+    """The sizes of the autoencoder in `folder`. Raises CheckpointError."""
+    config = _read_config(folder, {"AutoencoderKLQwenImage": QwenVAEConfig, "MiniVAE": MiniVAEConfig})
+    assert isinstance(config, QwenVAEConfig | MiniVAEConfig)
+    return config
+
+
 def load_vae(folder: str | Path, device: str | torch.device = "cpu", precision: Precision = "float32") -> Autoencoder:
     """The autoencoder in `folder`; `_class_name` in config.json decides which. Raises CheckpointError.
 
     Its convolutions are computed in bfloat16 where the precision is float8.
     """
     folder = Path(folder)
-    config = _read_config(folder, {"AutoencoderKLQwenImage": QwenVAEConfig, "MiniVAE": MiniVAEConfig})
-    assert isinstance(config, QwenVAEConfig | MiniVAEConfig)
+    config = read_vae_config(folder)
     is_mini = isinstance(config, MiniVAEConfig)
 
     def build() -> Autoencoder:

@@ -64,6 +64,11 @@ class MiniVAEConfig:
         """Pixels per latent position, along one side."""
         return int(4 * 2 ** (len(self.widths) - 1))
 
+    @property
+    def full_size_width(self) -> int:
+        """Values a pixel in the decoder's largest map, which has a sixteenth of the pixels."""
+        return max(1, self.widths[0] // 16)
+
 
 @dataclass(frozen=True, kw_only=True)
 class QwenVAEConfig:
@@ -86,3 +91,8 @@ class QwenVAEConfig:
     def spatial_factor(self) -> int:
         """Pixels per latent position, along one side."""
         return int(2 ** (len(self.dim_mult) - 1))
+
+    @property
+    def full_size_width(self) -> int:
+        """Values a pixel in the decoder's largest map."""
+        return 2 * self.base_dim

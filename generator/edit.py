@@ -58,7 +58,7 @@ class Editor:
     def open(self, picture: CoverImage) -> Canvas:
         """A canvas of any picture, a local photo for one. Raises ValueError for a size that cannot be painted."""
         check_size(picture.width, picture.height)
-        factor = self.painter.parts.vae.config.spatial_factor
+        factor = self.painter.parts.vae_config.spatial_factor
         master, token = to_tensor(picture), factor * PATCH
         pixels = master.permute(2, 0, 1).float() / 127.5 - 1
         pixels = F.pad(pixels[None], (0, -picture.width % token, 0, -picture.height % token), mode="replicate")[0]
@@ -70,7 +70,7 @@ class Editor:
         latents, = self._sample([self.painter.draft(request, progress)])
         pixels = self.painter.decode(latents)
         top, left = (pixels.shape[1] - request.height) // 2, (pixels.shape[2] - request.width) // 2
-        blank = Canvas(latents=latents.cpu(), left=left, top=top, factor=self.painter.parts.vae.config.spatial_factor,
+        blank = Canvas(latents=latents.cpu(), left=left, top=top, factor=self.painter.parts.vae_config.spatial_factor,
                        master=torch.zeros(request.height, request.width, 3, dtype=torch.uint8),
                        fresh=torch.ones(request.height, request.width))
         picture, _ = render(blank, pixels)

@@ -57,11 +57,6 @@ class MiniVAE(nn.Module):
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
 
-    @property
-    def full_size_width(self) -> int:
-        """Values a pixel in the widest map, which is a sixteenth of the full size."""
-        return max(1, self.config.widths[0] // 16)
-
     def encode(self, pixels: Tensor) -> Tensor:
         """[B, 3, H, W] in -1..1 to normalised latents [B, C, H/32, W/32]. H, W: multiples of 32."""
         return standardise(self.compress(pixels), self.config)

@@ -9,7 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from generator.checkpoint import Autoencoder, load_transformer, load_vae, read_transformer_config
+from generator.checkpoint import Autoencoder, load_transformer, load_vae, read_transformer_config, read_vae_config
+from generator.config import MiniVAEConfig, QwenVAEConfig
 from generator.errors import CheckpointError
 from generator.latents import PATCH
 from generator.lora import Switch, attach, check_fit, load_lora
@@ -64,9 +65,9 @@ class Parts:
 
     def work_bytes(self, grid: tuple[int, int]) -> int:
         """Bytes that one picture of this grid takes while it is made."""
-        config, factor = read_transformer_config(self.folder / "transformer"), self.vae.config.spatial_factor * PATCH
-        tokens = grid[0] * grid[1]
-        return work_bytes(tokens, config.width, tokens * factor**2, self.vae.full_size_width, self.options.precision)
+        width, tokens = read_transformer_config(self.folder / "transformer").width, grid[0] * grid[1]
+        pixels = tokens * (self.vae_config.spatial_factor * PATCH) ** 2
+        return work_bytes(tokens, width, pixels, self.vae_config.full_size_width, self.options.precision)
 
     def transformer(self, lora: str | None = None) -> MMDiT:
         """The diffusion transformer, with the LoRA of that name switched on."""
@@ -90,6 +91,11 @@ class Parts:
             for block in network.blocks:
                 block.compile(mode="max-autotune-no-cudagraphs" if self.device.type == "cuda" else None)
         return network
+
+    @cached_property
+    def vae_config(self) -> QwenVAEConfig | MiniVAEConfig:
+        """The sizes of the autoencoder, which is not loaded for them."""
+        return read_vae_config(self.folder / "vae")
 
     @cached_property
     def vae(self) -> Autoencoder:

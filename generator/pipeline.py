@@ -74,7 +74,7 @@ class CoverPainter:
     def draft(self, request: CoverRequest, progress: Progress | None = None,
               cancelled: Callable[[], bool] | None = None) -> Draft:
         """What is to be sampled for `request`."""
-        grid = token_grid(request.width, request.height, self.parts.vae.config.spatial_factor)
+        grid = token_grid(request.width, request.height, self.parts.vae_config.spatial_factor)
         return Draft(prompt=request.prompt, negative=request.negative, grid=grid, steps=request.steps, seed=request.seed,
                      guidance=request.guidance, progress=progress, cancelled=cancelled)
 
@@ -106,7 +106,7 @@ class CoverPainter:
     def decode(self, latents: Tensor) -> Tensor:
         """Pixels [3, H, W], about -1..1 in float32, of latents [1, C, h, w]."""
         vae = self.parts.vae
-        tile = self.options.tile_px // vae.config.spatial_factor
+        tile = self.options.tile_px // self.parts.vae_config.spatial_factor
         return decode(vae, latents.to(self.parts.device, self.parts.dtype), tile)[0].float().cpu()
 
     @torch.inference_mode()

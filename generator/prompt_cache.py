@@ -5,6 +5,7 @@ import logging
 import os
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -53,7 +54,8 @@ class PromptCache:
             self._trim()
         except (OSError, SafetensorError) as exc:
             log.warning("prompt cache: %s takes no file: %s", self.folder, exc)
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink()
 
     def _name(self, prompt: str) -> str:
         return hashlib.sha256(f"{self.encoder}\0{prompt}".encode("utf-8", "surrogatepass")).hexdigest()

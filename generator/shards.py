@@ -74,7 +74,7 @@ class Shards:
 def read_header(file: Path) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the tensors in one safetensors file. Raises CheckpointError."""
     try:
-        with safe_open(file, framework="pt") as shard:
+        with safe_open(file, framework="np") as shard:  # torch's own way reserves as much memory as the file is long
             return {name: tuple(shard.get_slice(name).get_shape()) for name in shard.keys()}  # noqa: SIM118 (no mapping)
     except FileNotFoundError:
         raise CheckpointError(f"{file}: there is no such file (a shard that the index names?)") from None

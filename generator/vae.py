@@ -132,11 +132,6 @@ class QwenVAE(nn.Module):
             "up": nn.Sequential(*up), "norm_out": ChannelNorm(widths[-1]),
             "conv_out": nn.Conv2d(widths[-1], config.input_channels, 3, padding=1)})
 
-    @property
-    def full_size_width(self) -> int:
-        """Values a pixel in the widest map of the full size."""
-        return 2 * self.config.base_dim
-
     def encode(self, pixels: Tensor) -> Tensor:
         """The mean of the posterior, normalised: [B, 3, H, W] in -1..1 to [B, C, H/8, W/8]."""
         layers = self.encoder

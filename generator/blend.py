@@ -1,70 +1,32 @@
 """Blending what was painted into what stays: nothing outside the mask changes, and inside light and colour continue.
 
 The difference between the master and the decoded picture along the seam is spread over the painted region as a membrane
-(Pérez, Gangnet and Blake 2003, "Poisson Image Editing", in its membrane form), coarse to fine.
+(Pérez, Gangnet and Blake 2003, "Poisson Image Editing", in its membrane form).
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SEAM_PX = 2
-"""How far into what stays the seam is looked at."""
-SWEEPS = 24
+from generator.membrane import spread
+
 BAND_PX = 16
 """How far from the seam the picture's own gradients are looked at."""
 
 
 def blend(painted: Tensor, master: Tensor, alpha: Tensor) -> Tensor:
     """[3, H, W] in 8-bit levels: `master` where alpha [H, W] is 0, to the bit; `painted` where it is 1, joined at the seam."""
-    mask = (alpha > 0).float()[None, None]
-    if bool(mask.all()):
-        return painted
-    seam = (1 - mask) * _grow(mask, SEAM_PX)
-    joined = painted + spread(master - painted, seam[0, 0], mask[0, 0])
-    mixed = master + alpha * (joined - master)
-    return torch.where(mask[0, 0] > 0, mixed, master)
-
-
-def spread(values: Tensor, known: Tensor, region: Tensor) -> Tensor:
-    """A smooth [C, H, W] over `region` [H, W] (1 or 0) that meets `values` where `known` [H, W] is 1; 0 elsewhere.
-
-    Solves Laplace's equation, from a sixteenth-sized picture of the problem up to the whole.
-    """
-    smooth = _solve(values[None] * known, known[None, None], region[None, None])
-    return (smooth * region)[0]
-
-
-def _solve(values: Tensor, known: Tensor, region: Tensor) -> Tensor:
-    height, width = region.shape[2:]
-    if min(height, width) <= 4:
-        start = (values.sum((2, 3), keepdim=True) / known.sum().clamp_min(1)).expand_as(values)
-    else:
-        size = ((height + 1) // 2, (width + 1) // 2)
-        weight = F.adaptive_avg_pool2d(known, size)
-        coarse = F.adaptive_avg_pool2d(values, size) / weight.clamp_min(1e-6) * (weight > 0)
-        solved = _solve(coarse, (weight > 0).float(), F.adaptive_max_pool2d(region, size))
-        start = F.interpolate(solved, (height, width), mode="bilinear", align_corners=False)
-    return _relax(start, values, known, torch.maximum(region, known))
-
-
-def _relax(start: Tensor, values: Tensor, known: Tensor, active: Tensor) -> Tensor:
-    """Jacobi sweeps: every unknown place becomes the mean of its active neighbours."""
-    kernel = torch.tensor([[0.0, 1, 0], [1, 0, 1], [0, 1, 0]], device=start.device).view(1, 1, 3, 3)
-    count = F.conv2d(active, kernel, padding=1).clamp_min(1)
-    channels = start.shape[1]
-    smooth = torch.where(known > 0, values, start)
-    for _ in range(SWEEPS):
-        around = F.conv2d(smooth * active, kernel.expand(channels, 1, 3, 3), padding=1, groups=channels) / count
-        smooth = torch.where(known > 0, values, around)
-    return smooth
+    mask = (alpha > 0).float()
+    seam = (1 - mask) * _grow(mask, 1)
+    joined = painted + spread(master - painted, seam, mask)
+    return torch.where(mask > 0, torch.lerp(master, joined, alpha), master)
 
 
 def feather(alpha: Tensor, width_px: int) -> Tensor:
     """alpha [H, W], rising from the seam to its full value over `width_px` pixels inwards; the picture's border is no seam."""
     if not width_px:
         return alpha
-    inside = (alpha > 0).float()
+    inside = alpha > 0
     depth = torch.zeros_like(alpha)
     for step in range(width_px):
         depth += inside
@@ -72,18 +34,22 @@ def feather(alpha: Tensor, width_px: int) -> Tensor:
     return alpha * (depth / width_px)
 
 
-def _shrink(mask: Tensor, *, is_square: bool) -> Tensor:
+def _shrink(inside: Tensor, *, is_square: bool) -> Tensor:
     """One pixel less on every side that is not the picture's border; square and cross in turn are nearly round."""
-    padded = F.pad(mask[None, None], (1, 1, 1, 1), value=1.0)
-    if is_square:
-        return -F.max_pool2d(-padded, 3, stride=1)[0, 0]
-    across = -F.max_pool2d(-padded[:, :, 1:-1], (1, 3), stride=1)
-    down = -F.max_pool2d(-padded[:, :, :, 1:-1], (3, 1), stride=1)
-    return torch.minimum(across, down)[0, 0]
+    across = inside.clone()
+    across[:, 1:] &= inside[:, :-1]
+    across[:, :-1] &= inside[:, 1:]
+    rows, shrunk = (across if is_square else inside), across.clone()
+    shrunk[1:] &= rows[:-1]
+    shrunk[:-1] &= rows[1:]
+    return shrunk
 
 
 def _grow(mask: Tensor, distance_px: int) -> Tensor:
-    return F.max_pool2d(mask, 2 * distance_px + 1, stride=1, padding=distance_px)
+    """[H, W], and everything within that distance along both axes."""
+    size = 2 * distance_px + 1
+    wide = F.max_pool2d(mask[None, None], (1, size), stride=1, padding=(0, distance_px))
+    return F.max_pool2d(wide, (size, 1), stride=1, padding=(distance_px, 0))[0, 0]
 
 
 def seam_gradient_ratio(picture: Tensor, alpha: Tensor) -> float | None:
@@ -93,7 +59,7 @@ def seam_gradient_ratio(picture: Tensor, alpha: Tensor) -> float | None:
     flat picture has a ratio. None where there is no seam.
     """
     mask = (alpha > 0).float()
-    near = (_grow(mask[None, None], BAND_PX) * _grow(1 - mask[None, None], BAND_PX))[0, 0]
+    near = _grow(mask, BAND_PX) * _grow(1 - mask, BAND_PX)
     across, own = [], []
     for axis in (1, 2):
         steps = picture.diff(dim=axis).abs().mean(0)

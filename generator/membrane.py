@@ -83,7 +83,8 @@ class _Level:
 def _gather(x: Tensor, rows: int = 1, columns: int = 1) -> Tensor:
     """[..., H, W] summed over so many rows and columns at a time."""
     padded = F.pad(x, (0, x.shape[-1] % columns, 0, x.shape[-2] % rows))
-    return padded.unflatten(-1, (-1, columns)).sum(-1).unflatten(-2, (-1, rows)).sum(-2)
+    summed: Tensor = padded.unflatten(-1, (-1, columns)).sum(-1).unflatten(-2, (-1, rows)).sum(-2)
+    return summed
 
 
 def _cycle(levels: list[_Level], right: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,9 +23,10 @@ from integrations.pictures import decode_file, encode
 
 if TYPE_CHECKING:
     from generator.canvas import Canvas
-    from generator.edit import Brush
+    from generator.edit import Brush, Editor
 
-ANCHORS = ("left", "center", "right", "top", "bottom")
+    Change = Callable[[Editor, CoverImage, Brush], Canvas]
+
 MAX_SPEC_BYTES = 1 << 20
 
 
@@ -66,39 +67,37 @@ def draw_mask(*, rect: str, ellipse: str, polygon: str, file: Path | None, inver
 
 def inpaint(picture: Path, mask: Mask, wanted: Wanted) -> None:
     """Paint into `mask` and write the result."""
-    _edit(picture, wanted, lambda canvas, brush: ports().painter.editor.inpaint(canvas, mask, wanted.prompt, brush))
+    _edit(picture, wanted, lambda editor, master, brush: editor.inpaint(editor.open(master), mask, wanted.prompt, brush))
 
 
 def outpaint(picture: Path, size: tuple[int, int], anchor: str, wanted: Wanted) -> None:
     """Grow to `size` and write the result."""
-    if anchor not in ANCHORS:
-        bad(f"anchor: {anchor!r} is not one of {', '.join(ANCHORS)}")
-
-    def grow(canvas: "Canvas", brush: "Brush") -> "Canvas":
+    def grow(editor: "Editor", master: CoverImage, brush: "Brush") -> "Canvas":
         from generator.edit import anchor_sides
-        sides = anchor_sides((canvas.width, canvas.height), size, anchor)
-        return ports().painter.editor.outpaint(canvas, sides, wanted.prompt, brush)
+        sides = anchor_sides((master.width, master.height), size, anchor)
+        return editor.outpaint(editor.open(master), sides, wanted.prompt, brush)
 
     _edit(picture, wanted, grow)
 
 
 def img2img(picture: Path, strength: float, wanted: Wanted) -> None:
     """Paint it all anew and write the result."""
-    _edit(picture, wanted, lambda canvas, brush: ports().painter.editor.img2img(canvas, wanted.prompt, brush), strength=strength)
+    _edit(picture, wanted, lambda editor, master, brush: editor.img2img(editor.open(master), wanted.prompt, brush), strength)
 
 
-def _edit(picture: Path, wanted: Wanted, change: Any, strength: float = 1.0) -> None:
+def _edit(picture: Path, wanted: Wanted, change: "Change", strength: float = 1.0) -> None:
+    sheet = wanted.out.with_name(f"{wanted.out.stem}-sheet.png") if wanted.sheet else None
     master = _open(picture)
-    _check_out(wanted.out)
+    _check_out(wanted.out, sheet, picture)
     with _asked(), Watcher(wanted.prompt[:40]):
         brush = make_brush(negative=wanted.negative, seed=wanted.seed, steps=wanted.steps, strength=strength)
         editor = ports().painter.editor
-        final, report = editor.render(change(editor.open(master), brush))
-    sheet = wanted.out.with_name(f"{wanted.out.stem}-sheet.png") if wanted.sheet else None
+        final, report = editor.render(change(editor, master, brush))
     told = {"prompt": wanted.prompt, "seed": wanted.seed, **asdict(report)}
     _place(wanted.out, final, told, wanted.as_json, sheet)
     if sheet:
         place_sheet(sheet, [master, final], ["before", f"after: {wanted.prompt[:40]}"])
+        print(sheet, file=sys.stderr if wanted.as_json else sys.stdout)
 
 
 def make_brush(*, negative: str, seed: int, steps: int | None, strength: float = 1.0, guidance: float | None = None) -> "Brush":
@@ -155,6 +154,8 @@ def variants(picture: Path, spec_file: Path, out: Path, *, sheet: bool, as_json:
     """Paint every variant that the spec asks for into the folder `out`."""
     master, spec = _open(picture), read_spec(spec_file)
     check_folder(out)
+    for file in (*out.glob("variant-*.png"), out / "sheet.png"):
+        _check_apart(file, picture)
     with _asked():
         prompts = {mask.draw(name, spec_file.parent): spec.prompts[name] for name, mask in spec.masks.items()}
         if len(prompts) < len(spec.masks):
@@ -184,11 +185,11 @@ def read_spec(file: Path) -> VariantsSpec:
         spec = VariantsSpec.model_validate(content)
     except OSError as exc:
         raise BadInput(f"{file}: {exc.strerror}") from exc
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        raise BadInput(f"{file}: not readable as YAML: {' '.join(str(exc).split())}") from exc
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         raise BadInput(f"{file}: {'.'.join(map(str, first['loc'])) or 'the whole'}: {first['msg']}") from exc
+    except (yaml.YAMLError, ValueError, RecursionError) as exc:  # ValueError: bytes, dates, numbers that are none
+        raise BadInput(f"{file}: not readable as YAML: {' '.join(str(exc).split())}") from exc
     if set(spec.prompts) != set(spec.masks) or not all(spec.prompts.values()):
         bad(f"{file}: prompts must name at least one for each of the masks {', '.join(spec.masks)}, and nothing else")
     return spec
@@ -209,10 +210,20 @@ def _place(path: Path, picture: CoverImage, told: dict[str, Any], as_json: bool,
         print(f"{path}\n  {kept}; {seam}")
 
 
-def _check_out(out: Path) -> None:
+def _check_out(out: Path, sheet: Path | None, picture: Path) -> None:
     if out.suffix.lower() != ".png":
         bad(f"out: {str(out)!r} must end in .png, which keeps every pixel as it is")
+    if out.is_dir():
+        bad(f"out: {str(out)!r} is a folder; give a file")
     check_folder(out.parent)
+    for file in (out, sheet):
+        if file is not None:
+            _check_apart(file, picture)
+
+
+def _check_apart(file: Path, picture: Path) -> None:
+    if file.exists() and file.samefile(picture):
+        bad(f"out: {str(file)!r} is the picture itself, which stays as it is; give another name")
 
 
 def _open(file: Path) -> CoverImage:

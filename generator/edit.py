@@ -1,6 +1,7 @@
 """Editor: inpaint, outpaint, variants and image-to-image on a Canvas. Every edit goes from latents to latents."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -17,11 +18,15 @@ from generator.pipeline import CoverPainter, Progress
 from generator.request import MAX_PROMPT_CHARACTERS, MAX_STEPS, CoverImage, CoverRequest
 
 MAX_VARIANTS = 256
+ANCHORS = ("left", "center", "right", "top", "bottom")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Brush:
-    """How an edit paints; see CoverRequest. strength: how far it may leave what is there, above 0, at most 1: all the way."""
+    """How an edit paints; see CoverRequest. strength: how far it may leave what is there, above 0, at most 1: all the way.
+
+    progress(step, steps) after each step; cancelled() is asked before each.
+    """
 
     negative: str = ""
     steps: int = 24
@@ -29,6 +34,7 @@ class Brush:
     seed: int = 0
     strength: float = 1.0
     progress: Progress | None = None
+    cancelled: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= MAX_STEPS:
@@ -50,7 +56,10 @@ class Variant:
 
 
 class Editor:
-    """Edits pictures with one painter. lora: see CoverPainter.checkpoints; a checkpoint name."""
+    """Edits pictures with one painter. checkpoint: one of its `checkpoints`, each with another LoRA; None: without.
+
+    Every edit raises ValueError for a bad mask, prompt or brush, and Cancelled where its brush was asked to stop.
+    """
 
     def __init__(self, painter: CoverPainter, checkpoint: str | None = None) -> None:
         self.painter, self.checkpoint = painter, checkpoint or painter.checkpoint
@@ -67,7 +76,7 @@ class Editor:
 
     def paint(self, request: CoverRequest, progress: Progress | None = None) -> Canvas:
         """A new picture, as `CoverPainter.generate` makes it, that keeps its latents."""
-        latents, = self._sample([self.painter.draft(request, progress)])
+        latents, = self._sample([self.painter.draft(request, progress)], request.checkpoint)
         pixels = self.painter.decode(latents)
         top, left = (pixels.shape[1] - request.height) // 2, (pixels.shape[2] - request.width) // 2
         blank = Canvas(latents=latents.cpu(), left=left, top=top, factor=self.painter.parts.vae_config.spatial_factor,
@@ -78,7 +87,7 @@ class Editor:
                       fresh=torch.zeros_like(blank.fresh))
 
     def inpaint(self, canvas: Canvas, mask: Mask, prompt: str, brush: Brush | None = None) -> Canvas:
-        """Paint `prompt` into `mask`. Raises ValueError, as all edits do, for a bad mask, prompt or brush."""
+        """Paint `prompt` into `mask`."""
         alpha = canvas.alpha(mask)
         latents, = self._sample([_draft(canvas, alpha, prompt, brush or Brush())])
         return canvas.paint(latents, alpha)
@@ -91,10 +100,13 @@ class Editor:
 
     def outpaint(self, canvas: Canvas, sides: Sides, prompt: str, brush: Brush | None = None) -> Canvas:
         """Add to its sides and paint `prompt` there. Can be repeated."""
+        brush = brush or Brush()
         grown, alpha = canvas.grow(sides)
         if not bool(alpha.any()):
             raise ValueError("outpaint: no side is to grow")
-        latents, = self._sample([_draft(grown, alpha, prompt, brush or Brush())])
+        if brush.strength < 1:
+            raise ValueError(f"outpaint: strength is {brush.strength}; it must be 1, for nothing is there to start from")
+        latents, = self._sample([_draft(grown, alpha, prompt, brush)])
         return grown.paint(latents, alpha)
 
     def variants(self, master: Canvas, prompts: Mapping[Mask, Sequence[str]], brush: Brush | None = None,
@@ -102,34 +114,30 @@ class Editor:
         """Pictures of one master that differ within the masks only.
 
         choices: for each picture, which prompt (by number) of each mask; None: all combinations. Each prompt is painted once,
-        in batches, and combined: a mask looks the same in every picture that shares its prompt. Where masks overlap, the later
-        one lies on top.
+        in batches, and combined: a mask has the same latents in every picture that shares its prompt. Where masks overlap, the
+        later one lies on top.
         """
         brush = brush or Brush()
-        masks = list(prompts)
-        alphas = [master.alpha(mask) for mask in masks]
-        chosen = [tuple(row) for row in choices] if choices is not None else list(product(*(range(len(prompts[mask]))
-                                                                                           for mask in masks)))
-        _check_choices(chosen, [len(prompts[mask]) for mask in masks])
-        jobs = sorted({(place, number) for row in chosen for place, number in enumerate(row)})
-        drafts = [_draft(master, alphas[place], prompts[masks[place]][number], brush) for place, number in jobs]
+        alphas = [master.alpha(mask) for mask in prompts]
+        rows = _choose(list(prompts.values()), choices)
+        jobs = list(dict.fromkeys((place, prompt) for row in rows for place, prompt in enumerate(row)))
+        drafts = [_draft(master, alphas[place], prompt, brush) for place, prompt in jobs]
         painted = dict(zip(jobs, self._sample(drafts), strict=True))
+        free = [master.latent_mask(alpha) > 0 for alpha in alphas]
         found = []
-        for row in chosen:
+        for row in rows:
             canvas = master
-            for place, number in enumerate(row):
-                free = master.latent_mask(alphas[place]) > 0
-                canvas = canvas.paint(torch.where(free, painted[place, number].cpu(), canvas.latents), alphas[place])
-            found.append(Variant(prompts=tuple(prompts[mask][number] for mask, number in zip(masks, row, strict=True)),
-                                 canvas=canvas))
+            for place, prompt in enumerate(row):
+                canvas = canvas.paint(torch.where(free[place], painted[place, prompt].cpu(), canvas.latents), alphas[place])
+            found.append(Variant(prompts=row, canvas=canvas))
         return found
 
     def render(self, canvas: Canvas) -> tuple[CoverImage, EditReport]:
         """The finished picture: the one decoding."""
         return render(canvas, self.painter.decode(canvas.latents))
 
-    def _sample(self, drafts: Sequence[Draft]) -> list[Tensor]:
-        found = [latents for latents in self.painter.sample(drafts, self.checkpoint) if latents is not None]
+    def _sample(self, drafts: Sequence[Draft], checkpoint: str = "") -> list[Tensor]:
+        found = [latents for latents in self.painter.sample(drafts, checkpoint or self.checkpoint) if latents is not None]
         if len(found) < len(drafts):
             raise Cancelled("cancelled between two steps")
         return found
@@ -138,8 +146,10 @@ class Editor:
 def anchor_sides(canvas_size: tuple[int, int], size: tuple[int, int], anchor: str) -> Sides:
     """The sides that grow when a picture becomes (width, height) and stays at `anchor`: center, or the border it keeps.
 
-    Raises ValueError where it would have to shrink.
+    Raises ValueError for another anchor, and where it would have to shrink.
     """
+    if anchor not in ANCHORS:
+        raise ValueError(f"anchor: {anchor!r} is not one of {', '.join(ANCHORS)}")
     more = (size[0] - canvas_size[0], size[1] - canvas_size[1])
     if min(more) < 0:
         raise ValueError(f"outpaint: to {size[0]}x{size[1]} px, but the picture is {canvas_size[0]}x{canvas_size[1]}; "
@@ -156,16 +166,23 @@ def _draft(canvas: Canvas, alpha: Tensor | None, prompt: str, brush: Brush) -> D
         if len(text) > MAX_PROMPT_CHARACTERS:
             raise ValueError(f"{name}: it has {len(text)} characters; at most {MAX_PROMPT_CHARACTERS} are allowed")
     mask = None if alpha is None else canvas.latent_mask(alpha)
-    is_plain = alpha is not None or brush.strength < 1
+    is_from_picture = alpha is not None or brush.strength < 1
     return Draft(prompt=prompt, negative=brush.negative, grid=canvas.grid, steps=brush.steps, guidance=brush.guidance,
-                 seed=brush.seed, clean=canvas.latents if is_plain else None, mask=mask, strength=brush.strength,
-                 progress=brush.progress)
+                 seed=brush.seed, clean=canvas.latents if is_from_picture else None, mask=mask, strength=brush.strength,
+                 progress=brush.progress, cancelled=brush.cancelled)
 
 
-def _check_choices(choices: Sequence[tuple[int, ...]], counts: Sequence[int]) -> None:
-    """Raise ValueError for choices that name a prompt that is not there, or too many pictures."""
-    if not 1 <= len(choices) <= MAX_VARIANTS:
-        raise ValueError(f"variants: {len(choices)} pictures; there must be from 1 to {MAX_VARIANTS}")
-    for row in choices:
+def _choose(prompts: Sequence[Sequence[str]], choices: Sequence[Sequence[int]] | None) -> list[tuple[str, ...]]:
+    """The prompts of each picture. Raises ValueError for choices of prompts that are not there, and for too many pictures."""
+    counts = [len(of_mask) for of_mask in prompts]
+    if not counts:
+        raise ValueError("variants: there is no mask; give at least one")
+    pictures = math.prod(counts) if choices is None else len(choices)
+    if not 1 <= pictures <= MAX_VARIANTS:
+        raise ValueError(f"variants: {pictures} pictures; there must be from 1 to {MAX_VARIANTS}")
+    for row in choices or ():
         if len(row) != len(counts) or any(not 0 <= number < count for number, count in zip(row, counts, strict=False)):
             raise ValueError(f"variants: {list(row)} must name one prompt of each of the {len(counts)} masks, counting from 0")
+    if choices is None:
+        return list(product(*prompts))
+    return [tuple(of_mask[number] for of_mask, number in zip(prompts, row, strict=True)) for row in choices]

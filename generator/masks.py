@@ -52,7 +52,7 @@ class Ellipse:
     def draw(self, width: int, height: int) -> Alpha:
         """Its alpha: a pixel belongs to it if its centre does."""
         _check_box("ellipse", (self.x0, self.y0, self.width, self.height), width, height)
-        rows, columns = np.mgrid[0:height, 0:width] + 0.5
+        rows, columns = np.arange(height)[:, None] + 0.5, np.arange(width) + 0.5
         across = (columns - self.x0 - self.width / 2) / (self.width / 2)
         down = (rows - self.y0 - self.height / 2) / (self.height / 2)
         return np.asarray(across**2 + down**2 <= 1, np.float32)
@@ -71,12 +71,13 @@ class Polygon:
         for x, y in self.points:
             if not (0 <= x <= width and 0 <= y <= height):
                 raise ValueError(f"polygon: point {x:g},{y:g} is not within the picture of {width}x{height} px")
-        rows, columns = np.mgrid[0:height, 0:width] + 0.5
+        rows, columns = np.arange(height) + 0.5, np.arange(width) + 0.5
         inside = np.zeros((height, width), bool)
         for (x0, y0), (x1, y1) in zip(self.points, (*self.points[1:], self.points[0]), strict=True):
-            if y0 != y1:
-                is_beside = (y0 > rows) != (y1 > rows)
-                inside ^= is_beside & (columns < (x1 - x0) * (rows - y0) / (y1 - y0) + x0)
+            beside = np.flatnonzero((y0 > rows) != (y1 > rows))
+            if len(beside):
+                crossing = (x1 - x0) * (rows[beside] - y0) / (y1 - y0) + x0
+                inside[beside] ^= columns < crossing[:, None]
         return inside.astype(np.float32)
 
 
@@ -105,6 +106,8 @@ class Mask:
     is_inverted: bool = False
 
     def __post_init__(self) -> None:
+        if not self.shapes:
+            raise ValueError("mask: it has no shape; give at least one")
         if not 0 <= self.feather_px <= MAX_FEATHER_PX:
             raise ValueError(f"feather: {self.feather_px} px is not from 0 to {MAX_FEATHER_PX}")
 

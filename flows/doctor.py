@@ -221,7 +221,7 @@ CHECKS: tuple[tuple[str, Callable[[wiring.Ports], Finding | str], str], ...] = (
     (
         "licence",
         _licence,
-        "read the licence of generator.checkpoint; where it lets you publish covers, name it in safety.publish_licence",
+        "read the licence of generator.checkpoint; where it lets you publish covers, add it to safety.publish_licences",
     ),
     (
         "picture screen",

@@ -153,8 +153,8 @@ class SafetySettings(Section):
     publish_unscreened: str = Field(
         default="", description="name of the checkpoint folder that may publish without a picture screen"
     )
-    publish_licence: str = Field(
-        default="", description="licence, or name of the checkpoint folder, that may publish although we cannot tell that it may"
+    publish_licences: tuple[str, ...] = Field(
+        default=(), description="licences, or names of checkpoints and LoRAs, that may publish though we cannot tell so"
     )
 
 

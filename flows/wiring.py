@@ -16,7 +16,7 @@ from generator.revision import BUNDLED_FOLDER
 from integrations.http import FetchLimits, GuardedClient
 from integrations.models.catalogue import Kind, catalogue
 from integrations.models.hub import ModelHub
-from integrations.models.licence import read_provenance
+from integrations.models.licence import Provenance, read_file_provenance, read_provenance
 from integrations.models.shelf import ModelShelf
 from integrations.ports import CoverCache, ImageGenerator, ImageStore, PictureScreen, PostSource, Summarizer, WordScreen
 
@@ -170,7 +170,7 @@ class Ports:
                 text_device=chosen.text_device,
                 precision=chosen.dtype,
                 offload=chosen.offload,
-                loras=tuple(LoraFile(file=self._lora_file(each.file), weight=each.weight) for each in chosen.loras),
+                loras=self.loras,
                 switch_loras=chosen.switch_loras,
                 shift=chosen.shift,
                 step_cache=chosen.step_cache,
@@ -180,6 +180,11 @@ class Ports:
                 prompt_cache=self.settings.state_folder / "prompts" if chosen.prompt_cache else None,
             )
         return LazyPainter(self.checkpoint_folder or BUNDLED_FOLDER, options)
+
+    @cached_property
+    def loras(self) -> tuple[LoraFile, ...]:
+        """The configured LoRAs. Raises SettingsError."""
+        return tuple(LoraFile(file=self._lora_file(each.file), weight=each.weight) for each in self.settings.generator.loras)
 
     def _lora_file(self, named: Path) -> Path:
         """The file itself, or the one file of a pulled LoRA. Raises SettingsError."""
@@ -232,19 +237,23 @@ class Ports:
         self.check_screened()
 
     def check_licence(self) -> str:
-        """The licence of the weights and where they are from. Raises CoverRejected unless it, or the site, lets them publish."""
-        folder, allowed = self.checkpoint_folder, self.settings.safety.publish_licence
-        if folder is None:
-            return "apache-2.0, ours"
-        found, name = read_provenance(folder), folder.resolve().name
+        """The licences of the weights and where they are from. Raises CoverRejected unless they or the site let them publish."""
+        folder = self.checkpoint_folder
+        told = ["apache-2.0, ours"] if folder is None else [
+            self._check_licence("checkpoint", folder.resolve().name, read_provenance(folder))]
+        told += [self._check_licence("LoRA", lora.name, read_file_provenance(lora.file)) for lora in self.loras]
+        return "; ".join(told)
+
+    def _check_licence(self, what: str, name: str, found: Provenance) -> str:
+        allowed = self.settings.safety.publish_licences
         licence = found.licence.id if found.licence else "no stated licence"
-        origin = f"; {found.repo} at {found.revision[:12]}" if found.revision else ""
-        is_allowed = bool(allowed) and allowed in (name, licence)
+        origin = f", {found.repo} at {found.revision[:12]}" if found.revision else ""
+        is_allowed = name in allowed or licence in allowed
         if not is_allowed and not (found.licence and found.licence.commercial):
             raise CoverRejected(
-                f"checkpoint {name!r} may not publish: it has {licence}" + (f" ({found.told_by})" if found.told_by else "")
-                + f"; if you may publish what it paints, set safety.publish_licence to {(licence if found.licence else name)!r}")
-        told_by = "safety.publish_licence allows it" if is_allowed else found.told_by
+                f"{what} {name!r} may not publish: it has {licence}" + (f" ({found.told_by})" if found.told_by else "")
+                + f"; if you may publish what it paints, add {(licence if found.licence else name)!r} to safety.publish_licences")
+        told_by = "safety.publish_licences allows it" if is_allowed else found.told_by
         return f"{licence} ({told_by}){origin}"
 
     def check_screened(self) -> None:

@@ -38,6 +38,12 @@ def read_provenance(folder: Path) -> Provenance:
     return Provenance(licence=Licence(id=", ".join(names), commercial=COMMERCIAL.issuperset(names)), told_by=CARD)
 
 
+def read_file_provenance(file: Path) -> Provenance:
+    """The same of one weight file: what its own folder says, or the nearest above it."""
+    found = [read_provenance(folder) for folder in file.resolve().parents[:3]]
+    return next((each for each in found if each.licence), Provenance(licence=None))
+
+
 def _card_licences(card: Path) -> list[str]:
     """The ids in the card's front matter; where one is "other", the name it gives instead."""
     front = _front_matter(card)

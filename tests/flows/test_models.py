@@ -1,10 +1,12 @@
 """`fengmian models` from end to end, against a hub on this machine, and what the settings make of pulled names."""
 
+import json
 import shutil
 import time
 from dataclasses import replace
 
 import pytest
+import torch
 
 from flows import pull_model
 from integrations.models.record import RECORD_FILE, read_record, write_record
@@ -148,7 +150,7 @@ def test_a_pulled_name_paints_and_screens_and_publishes(site, hub, monkeypatch, 
     report = site.finish(site.start("doctor", "--json")).record
     found = {check["part"]: check["found"] for check in report["checks"]}
     commit = hub.repos["Qwen/Qwen-Image"].names["main"]
-    assert found["licence"] == f"apache-2.0 ({RECORD_FILE}); Qwen/Qwen-Image at {commit[:12]}"
+    assert found["licence"] == f"apache-2.0 ({RECORD_FILE}), Qwen/Qwen-Image at {commit[:12]}"
 
 
 @pytest.mark.parametrize(("changes", "line"), [
@@ -196,14 +198,14 @@ RESEARCH = "---\nlicense: other\nlicense_name: qwen-research\n---\n"
 
 @pytest.mark.parametrize(("card", "line"), [
     (RESEARCH, "checkpoint 'ours' may not publish: it has qwen-research (README.md); if you may publish what it paints, "
-               "set safety.publish_licence to 'qwen-research'"),
+               "add 'qwen-research' to safety.publish_licences"),
     ("no front matter", "checkpoint 'ours' may not publish: it has no stated licence; if you may publish what it paints, "
-                        "set safety.publish_licence to 'ours'"),
+                        "add 'ours' to safety.publish_licences"),
 ])
 @pytest.mark.parametrize("allowed", ["", "mit", "our"])
 def test_weights_that_may_not_publish_generate_all_the_same(site, monkeypatch, checkpoint, card, line, allowed):
     (checkpoint / "README.md").write_text(card)
-    site.settle(monkeypatch, SAFETY__PUBLISH_LICENCE=allowed)
+    site.settle(monkeypatch, SAFETY__PUBLISH_LICENCES=json.dumps([allowed]))
     answer = site.run("cover", "posts/a.md")
     assert (answer.code, answer.out, site.painter.calls, site.stored) == (1, "", 0, [])
     assert answer.err == f"fengmian: {line}\n"
@@ -216,10 +218,24 @@ def test_weights_that_may_not_publish_generate_all_the_same(site, monkeypatch, c
 @pytest.mark.parametrize("allowed", ["qwen-research", "ours"])
 def test_a_licence_that_the_site_names_publishes(site, monkeypatch, checkpoint, allowed):
     (checkpoint / "README.md").write_text(RESEARCH)
-    site.settle(monkeypatch, SAFETY__PUBLISH_LICENCE=allowed)
+    site.settle(monkeypatch, SAFETY__PUBLISH_LICENCES=json.dumps([allowed]))
     assert site.run("cover", "posts/a.md").code == 0
     found = {check["part"]: check["found"] for check in site.run("doctor", "--json").record["checks"]}
-    assert found["licence"] == "qwen-research (safety.publish_licence allows it)"
+    assert found["licence"] == "qwen-research (safety.publish_licences allows it)"
+
+
+def test_a_lora_is_gated_like_any_weights(site, monkeypatch, checkpoint):
+    from safetensors.torch import save_file
+
+    (checkpoint / "README.md").write_text("---\nlicense: mit\n---\n")
+    module = "transformer_blocks.0.attn.to_q"
+    file = site.folder / "loras" / "brand.safetensors"
+    file.parent.mkdir()
+    save_file({f"{module}.lora_down.weight": torch.zeros(2, 32), f"{module}.lora_up.weight": torch.zeros(32, 2)}, file)
+    site.settle(monkeypatch, GENERATOR__LORAS=json.dumps([{"file": str(file)}]))
+    assert "LoRA 'brand' may not publish: it has no stated licence" in site.run("cover", "posts/a.md").err
+    (file.parent / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n")
+    assert site.run("doctor", "--json").record["ready"]
 
 
 def test_a_record_that_says_no_is_obeyed(site, hub, checkpoint, folder):

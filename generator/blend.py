@@ -14,12 +14,24 @@ BAND_PX = 16
 """How far from the seam the picture's own gradients are looked at."""
 
 
-def blend(painted: Tensor, master: Tensor, alpha: Tensor) -> Tensor:
-    """[3, H, W] in 8-bit levels: `master` where alpha [H, W] is 0, to the bit; `painted` where it is 1, joined at the seam."""
+def blend(painted: Tensor, master: Tensor, alpha: Tensor, added: Tensor) -> Tensor:
+    """[3, H, W] in 8-bit levels: `master` where alpha [H, W] is 0, to the bit; `painted` where it is 1, joined at the seam.
+
+    A step that the painter made just at the seam is its intention within the picture, where a mask may follow an outline.
+    Where added [H, W] is 1, beside what was the picture's border, it is no more than a fault, and taken out.
+    """
     mask = (alpha > 0).float()
     seam = (1 - mask) * _grow(mask, 1)
-    joined = painted + spread(master - painted, seam, mask)
+    joined = painted + spread(master - _look_across(painted, mask * added), seam, mask)
     return torch.where(mask > 0, torch.lerp(master, joined, alpha), master)
+
+
+def _look_across(painted: Tensor, side: Tensor) -> Tensor:
+    """`painted`, but beside `side` [H, W] the mean of its neighbours there."""
+    kernel = torch.tensor([[0.0, 1, 0], [1, 0, 1], [0, 1, 0]], device=side.device).view(1, 1, 3, 3)
+    count = F.conv2d(side[None, None], kernel, padding=1)[0]
+    across = F.conv2d((painted * side)[:, None], kernel, padding=1)[:, 0]
+    return torch.where(count > 0, across / count.clamp_min(1), painted)
 
 
 def feather(alpha: Tensor, width_px: int) -> Tensor:

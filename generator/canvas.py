@@ -33,8 +33,8 @@ class Canvas:
     """A picture on its latents.
 
     latents: [1, C, h, w] float32, h and w even. left, top: where the picture begins in the latents' pixels. master: what it
-    was when it was opened, [H, W, 3] uint8. fresh: how much of each pixel was painted since, [H, W] in 0..1. factor: pixels
-    a latent position.
+    was when it was opened, [H, W, 3] uint8. fresh: how much of each pixel was painted since, [H, W] in 0..1. added: [H, W], 1
+    where nothing was when it was opened. factor: pixels a latent position.
     """
 
     latents: Tensor
@@ -42,6 +42,7 @@ class Canvas:
     top: int
     master: Tensor
     fresh: Tensor
+    added: Tensor
     factor: int
 
     @property
@@ -93,7 +94,7 @@ class Canvas:
         borders = (sides.left, sides.right, sides.top, sides.bottom)
         grown = Canvas(latents=F.pad(self.latents, edges), left=left, top=top, factor=self.factor,
                        master=F.pad(self.master.permute(2, 0, 1), borders).permute(1, 2, 0).contiguous(),
-                       fresh=F.pad(self.fresh, borders, value=1.0))
+                       fresh=F.pad(self.fresh, borders, value=1.0), added=F.pad(self.added, borders, value=1.0))
         return grown, F.pad(torch.zeros_like(self.fresh), borders, value=1.0)
 
 
@@ -113,7 +114,7 @@ def render(canvas: Canvas, pixels: Tensor) -> tuple[CoverImage, EditReport]:
     cut = pixels[:, canvas.top:canvas.top + canvas.height, canvas.left:canvas.left + canvas.width]
     painted = ((cut.float().cpu() + 1) * 127.5).clamp(0, 255)
     master = canvas.master.permute(2, 0, 1).float()
-    final = blend(painted, master, canvas.fresh).round().clamp(0, 255)
+    final = blend(painted, master, canvas.fresh, canvas.added).round().clamp(0, 255)
     outside = canvas.fresh == 0
     difference = (final - master).abs().amax(0)[outside]
     report = EditReport(

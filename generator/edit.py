@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import torch
@@ -72,7 +72,7 @@ class Editor:
         pixels = master.permute(2, 0, 1).float() / 127.5 - 1
         pixels = F.pad(pixels[None], (0, -picture.width % token, 0, -picture.height % token), mode="replicate")[0]
         return Canvas(latents=self.painter.encode(pixels), left=0, top=0, factor=factor, master=master,
-                      fresh=torch.zeros(picture.height, picture.width))
+                      fresh=torch.zeros(picture.height, picture.width), added=torch.zeros(picture.height, picture.width))
 
     def paint(self, request: CoverRequest, progress: Progress | None = None) -> Canvas:
         """A new picture, as `CoverPainter.generate` makes it, that keeps its latents."""
@@ -81,10 +81,9 @@ class Editor:
         top, left = (pixels.shape[1] - request.height) // 2, (pixels.shape[2] - request.width) // 2
         blank = Canvas(latents=latents.cpu(), left=left, top=top, factor=self.painter.parts.vae_config.spatial_factor,
                        master=torch.zeros(request.height, request.width, 3, dtype=torch.uint8),
-                       fresh=torch.ones(request.height, request.width))
+                       fresh=torch.ones(request.height, request.width), added=torch.zeros(request.height, request.width))
         picture, _ = render(blank, pixels)
-        return Canvas(latents=blank.latents, left=left, top=top, factor=blank.factor, master=to_tensor(picture),
-                      fresh=torch.zeros_like(blank.fresh))
+        return replace(blank, master=to_tensor(picture), fresh=torch.zeros_like(blank.fresh))
 
     def inpaint(self, canvas: Canvas, mask: Mask, prompt: str, brush: Brush | None = None) -> Canvas:
         """Paint `prompt` into `mask`."""

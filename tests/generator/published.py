@@ -23,14 +23,14 @@ def build_tokenizer():
     return Qwen2Tokenizer(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>")
 
 
-def build_text_encoder(vocabulary):
+def build_text_encoder(vocabulary, width=TEXT_WIDTH):
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
     config = Qwen2_5_VLConfig(
-        text_config={"hidden_size": TEXT_WIDTH, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,
+        text_config={"hidden_size": width, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": width // 16,
                      "num_key_value_heads": 1, "vocab_size": vocabulary, "max_position_embeddings": 2048,
                      "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1000000.0}},
-        vision_config={"depth": 1, "hidden_size": 16, "intermediate_size": 32, "num_heads": 2, "out_hidden_size": TEXT_WIDTH})
+        vision_config={"depth": 1, "hidden_size": 16, "intermediate_size": 32, "num_heads": 2, "out_hidden_size": width})
     return randomise(Qwen2_5_VLForConditionalGeneration(config), seed=4)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.parsing import parse_size, whole_number
+from flows.parsing import number, parse_size, whole_number
 
 edit_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None,
                        help="Change a part of a picture, or add to its sides. What is not asked for stays to the last bit.")
@@ -71,7 +71,8 @@ def img2img(
     picture: Picture,
     prompt: Prompt,
     out: Out,
-    strength: Annotated[float, typer.Option("--strength", help="How far from the picture: above 0, at most 1.")] = 0.6,
+    strength: Annotated[float, typer.Option("--strength", parser=number, metavar="X",
+                                            help="How far from the picture: above 0, at most 1.")] = 0.6,
     negative: Negative = "",
     seed: Seed = 0,
     steps: Steps = None,

@@ -14,6 +14,14 @@ def whole_number(given: str | int) -> int:
     return int(text)
 
 
+def number(given: str | float) -> float:
+    """A number as typer's parser takes it: a default comes as a number."""
+    try:
+        return float(given)
+    except ValueError:
+        raise typer.BadParameter(f"{given!r} is not a number") from None
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """ "1200x630" as (1200, 630). Raises BadInput."""
     from generator.request import MAX_SIDE_PX, MIN_SIDE_PX

@@ -126,20 +126,26 @@ def compare_pictures(folder, cases):
     reference.save_pretrained(folder)
     painter = CoverPainter(folder)
     for side, steps, guidance in cases:
-        grid = (side // 16, side // 16)
-        draft = Draft(prompt="云原生 cloud", negative="模糊", grid=grid, steps=steps, guidance=guidance, seed=0)
+        calls = picture_calls(reference, painter, side, steps, guidance)
+        difference = (calls["reference"]() - calls["ours"]()).abs().max().item()
+        yield {"what": f"whole picture {side}x{side}, {steps} steps, guidance {guidance:g}", **measure(calls, 1),
+               "difference": difference}
 
-        def run_reference():
-            return reference(prompt=draft.prompt, negative_prompt=draft.negative, true_cfg_scale=guidance, width=side, height=side,
-                             num_inference_steps=steps, latents=draw_noise(grid, 16, 0), output_type="pt").images[0]
 
-        def run_ours():
-            latents, = painter.sample([draft], painter.checkpoint)
-            return (painter.decode(latents) + 1) / 2
+def picture_calls(reference, painter, side, steps, guidance):
+    grid = (side // 16, side // 16)
+    draft = Draft(prompt="云原生 cloud", negative="模糊", grid=grid, steps=steps, guidance=guidance, seed=0)
 
-        difference = (run_reference() - run_ours()).abs().max().item()
-        yield f"whole picture {side}x{side}, {steps} steps, guidance {guidance:g}", {
-            **measure({"reference": run_reference, "ours": run_ours}, 1), "difference": difference}
+    def run_reference():
+        return reference(prompt=draft.prompt, negative_prompt=draft.negative if guidance > 1 else None, true_cfg_scale=guidance,
+                         width=side, height=side, num_inference_steps=steps, latents=draw_noise(grid, 16, 0),
+                         output_type="pt").images[0]
+
+    def run_ours():
+        latents, = painter.sample([draft], painter.checkpoint)
+        return (painter.decode(latents) + 1) / 2
+
+    return {"reference": run_reference, "ours": run_ours}
 
 
 @torch.inference_mode()
@@ -161,17 +167,18 @@ def run():
         wide = next(row for row in rows if "wide" in row["what"] and "batch 2" in row["what"])
         QwenImageTransformer2DModel(**WIDE).save_pretrained(folder / "memory")
         wide["memory"] = [measure_memory(who, "transformer", folder / "memory") for who in ("reference", "ours")]
-        rows += [{"what": what, **row} for what, row in compare_pictures(folder / "whole", ((256, 20, 4.0), (512, 4, 1.0)))]
+        rows += compare_pictures(folder / "whole", ((256, 20, 4.0), (512, 4, 1.0)))
     for row in rows:
         row["ratio"] = round(row["reference"] / row["ours"], 2)
         if "ours bfloat16" in row:
             row["ratio bfloat16"] = round(row["reference"] / row["ours bfloat16"], 2)
-    return {"threads": torch.get_num_threads(), "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10), "rows": rows}
+    return {"threads": torch.get_num_threads(), "rows": rows,
+            "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--memory", nargs=3, metavar=("WHO", "WHAT", "FOLDER"), help="what the parent process asks of its children")
+    parser.add_argument("--memory", nargs=3, metavar=("WHO", "WHAT", "FOLDER"), help="asked by the parent process")
     chosen = parser.parse_args()
     print(watch_memory(*chosen.memory) if chosen.memory else json.dumps(run()))
 

@@ -126,7 +126,8 @@ def main():
                                   stdout=subprocess.PIPE, text=True)
             rows.append({"who": who, **json.loads(done.stdout.splitlines()[-1])})
             print(rows[-1], file=sys.stderr, flush=True)
-    print(json.dumps({"checkpoint_gb": round(size / 1e9, 2), "rows": rows[2:]}))
+    print(json.dumps({"checkpoint_gb": round(size / 1e9, 2), "peak_share": round(rows[2]["peak_gb"] * 1e9 / size, 2),
+                      "rows": rows[2:]}))
 
 
 if __name__ == "__main__":

@@ -22,8 +22,12 @@ BOUNDS = (
     ("story", "outside_generation_ms", "everything except generation, ms", 300),
     ("story", "cache_lookup_ms", "cache hit: look-up in cache and store, ms", 20),
     ("story", "story_from_cache_ms", "cache hit: the whole story, ms", None),
+    ("loading", "peak_share", "loading a 4 GB transformer: peak memory of its size", 2),
     ("words", "check_ms", "20,000 words against 10,000 characters, ms", None),
 )
+
+
+BATCHES = ("batch 1", "batch 2", "batch 4", "batch 8")
 
 
 def run_part(name, *arguments):
@@ -43,6 +47,24 @@ def write_table(report):
     for row in report["generator"]["rows"]:
         lines.append(f"| {row['what']} | {row['reference']:.3f} | {row['ours']:.3f} | {row['ratio']:.2f} "
                      f"| {row.get('ratio bfloat16', '')} | {row['difference']:.0e} |")
+        if "memory" in row:
+            lines.append(f"| … memory above the weights, MB | {row['memory'][0] / 2**20:.0f} | {row['memory'][1] / 2**20:.0f} "
+                         f"| {row['memory'][0] / row['memory'][1]:.2f} | | |")
+    lines += ["", f"Loading a transformer of {report['loading']['checkpoint_gb']} GB (bfloat16, full width), to its first forward:",
+              "", "| who | s | own memory at its peak, GB | with pages of the file, GB |", "|---|---:|---:|---:|"]
+    lines += [f"| {row['who']} | {row['seconds']} | {row['peak_gb']} | {row['peak_with_file_pages_gb']} |"
+              for row in report["loading"]["rows"]]
+    lines += ["", "Batches, bundled model, 12 steps, guidance 3: seconds a picture (bytes that differ from single calls, all sizes: "
+              f"{max(row[batch]['bytes_that_differ'] for row in report['batches']['rows'] for batch in BATCHES):g})", "",
+              "| precision, size | 1 | 2 | 4 | 8 |", "|---|---:|---:|---:|---:|"]
+    lines += [f"| {row['precision']}, {row['size']} | " + " | ".join(f"{row[batch]['seconds']}" for batch in BATCHES) + " |"
+              for row in report["batches"]["rows"]]
+    lines += ["", "Step caching, bundled model, 24 steps, the same held-out captions:", "",
+              "| bound | s a picture | speed-up | PSNR to exact, dB (worst) | motif | place | palette ΔE |",
+              "|---:|---:|---:|---:|---:|---:|---:|"]
+    lines += [f"| {row['bound'] or 'exact'} | {row['seconds']} | {row['speed_up']:.2f} | "
+              + ("" if not row["bound"] else f"{row['psnr_db']} ({row['worst_psnr_db']})")
+              + f" | {row['motif']:.3f} | {row['place']:.3f} | {row['palette_delta_e']} |" for row in report["step_cache"]["rows"]]
     return "\n".join(lines) + "\n"
 
 
@@ -51,7 +73,8 @@ def main():
     parser.add_argument("folder", nargs="?", default="examples", help="posts for the story (default: examples)")
     parser.add_argument("--write", type=Path, help="also write the table into this file")
     chosen = parser.parse_args()
-    table = write_table({"story": run_part("story", chosen.folder), **{name: run_part(name) for name in ("words", "generator")}})
+    parts = {name: run_part(name) for name in ("words", "generator", "loading", "batches", "step_cache")}
+    table = write_table({"story": run_part("story", chosen.folder), **parts})
     print(table)
     if chosen.write:
         head = "# Benchmarks\n\nWritten by `make bench`; each figure is from that one run.\n\n"

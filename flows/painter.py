@@ -1,5 +1,6 @@
 """The generator of one process: CoverPainter behind a Batcher, with torch and the weights loaded at the first picture."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -38,25 +39,22 @@ class LazyPainter(ImageGenerator):
         raise BadInput(f"lora: {lora!r} is not one of those that can be switched on: {names}")
 
     def generate(self, request: CoverRequest, progress: Callable[[int, int], None] | None = None) -> CoverImage:
-        """The picture for `request`. Raises GeneratorError, SettingsError for a device that is not there."""
-        picture, = self.generate_many([request], progress)
-        return picture
+        """The picture for `request`. Raises GeneratorError, SettingsError for a device that is not there.
+
+        What several threads ask for is painted together; the main thread has nobody to share with.
+        """
+        if threading.current_thread() is threading.main_thread():
+            return self._painter.generate(request, progress)
+        return self._batcher.submit(request, progress=progress).result()
 
     def generate_many(self, requests: Sequence[CoverRequest],
                       progress: Callable[[int, int], None] | None = None) -> Iterator[CoverImage]:
-        """Their pictures in order, in batches where the options allow, together with what other threads ask for.
+        """Their pictures in order, in batches as large as the options and the memory allow. progress hears about each."""
+        from generator.pipeline import Order
 
-        progress(step, steps) hears about each.
-        """
-        if self._options.max_batch == 1:
-            yield from (self._painter.generate(request, progress) for request in requests)
-            return
-        tickets = [self._batcher.submit(request, progress=progress) for request in requests]
-        try:
-            yield from (ticket.result() for ticket in tickets)
-        finally:
-            for ticket in tickets:
-                ticket.cancel()
+        for first in range(0, len(requests), self._options.max_batch):
+            batch = [Order(request=request, progress=progress) for request in requests[first:first + self._options.max_batch]]
+            yield from (picture for picture in self._painter.generate_batch(batch) if picture is not None)
 
     @cached_property
     def editor(self) -> "Editor":

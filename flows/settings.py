@@ -63,8 +63,10 @@ class GeneratorSettings(Section):
     switch_loras: bool = Field(default=False, description="keep the LoRAs apart, for `--lora NAME`; else all are merged in")
     shift: float | None = Field(default=None, ge=0.1, le=20, description="fixed shift of the noise levels; Lightning wants 3")
     step_cache: float = Field(default=0, ge=0, lt=1, description="steps that change less than this are not computed; 0: exact")
-    compile: bool = Field(default=False, description="compile the transformer's blocks; needs a C++ compiler")
-    max_batch: int = Field(default=1, ge=1, le=64, description="pictures painted together; pays on a GPU at small sizes")
+    compile: Literal["off", "blocks", "graphs"] = Field(
+        default="off", description="compile the transformer's blocks (needs a C++ compiler); graphs: with CUDA graphs"
+    )
+    max_batch: int = Field(default=4, ge=1, le=64, description="at most so many pictures are painted together")
     tile_px: int = Field(default=2048, ge=256, le=16384, description="larger pictures are decoded in tiles of this side")
     prompt_cache: bool = Field(default=True, description="keep what the text encoder said of a prompt, in the state folder")
     steps: int = Field(default=24, ge=1, le=200, description="denoising steps, unless the style guide gives them")

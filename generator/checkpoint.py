@@ -34,19 +34,22 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def load_transformer(folder: str | Path, device: str | torch.device = "cpu", precision: Precision = "float32",
-                     merge: Sequence[Lora] = ()) -> MMDiT:
+                     merge: Sequence[Lora] = (), *, is_compiled: bool = False) -> MMDiT:
     """The MMDiT in `folder` (config.json and safetensors), for inference, with the LoRAs `merge` in its weights.
 
-    Raises CheckpointError naming the file and the rule.
+    is_compiled: whether the caller means to compile it. Raises CheckpointError naming the file and the rule.
     """
     folder = Path(folder)
     config = read_transformer_config(folder)
     shards = Shards.in_folder(folder)
     for lora in merge:
         check_fit(lora, shards.shapes)
+
+    def finish(layer: nn.Module) -> nn.Module:
+        return finish_linear(layer, precision, is_compiled=is_compiled) if isinstance(layer, nn.Linear) else layer
+
     return load_network(folder, lambda: MMDiT(config), shards, TRANSFORMER_NAMES, device=device, dtype=base_dtype(precision),
-                        adjust=lambda tensor, name: merge_into(tensor, name, merge),
-                        finish=lambda layer: finish_linear(layer, precision) if isinstance(layer, nn.Linear) else layer)
+                        adjust=lambda tensor, name: merge_into(tensor, name, merge), finish=finish)
 
 
 def read_transformer_config(folder: Path) -> MMDiTConfig:

@@ -28,6 +28,7 @@ class ModelOptions:
     once. loras: merged into the weights, or, with switch_loras, at hand and chosen by each request's checkpoint. shift:
     e to the mu of the schedule whatever the size, as Lightning wants 3; None: the checkpoint's own. step_cache: see
     StepCache; 0: exact. prompt_cache: folder that keeps what the text encoder said.
+    compile: the transformer's blocks, by a C++ compiler on the CPU; graphs: with CUDA graphs.
     tile_px: larger pictures are decoded in tiles of this side.
     """
 
@@ -39,8 +40,8 @@ class ModelOptions:
     switch_loras: bool = False
     shift: float | None = None
     step_cache: float = 0.0
-    compile: bool = False
-    max_batch: int = 1
+    compile: Literal["off", "blocks", "graphs"] = "off"
+    max_batch: int = 4
     tile_px: int = 2048
     prompt_cache: Path | None = None
 

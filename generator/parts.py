@@ -26,6 +26,9 @@ from generator.shards import Shards, read_json
 from generator.text_encoder import load_prompt_reader
 
 log = logging.getLogger(__name__)
+COMPILE_MODES = {("blocks", False): None, ("blocks", True): "max-autotune-no-cudagraphs",
+                 ("graphs", False): None, ("graphs", True): "max-autotune"}
+"""By option and whether it is a GPU: of each block alone, which are all alike, so that one compilation serves them all."""
 PROJECT = "FengmianPipeline"
 PUBLISHED = ("QwenImagePipeline", "QwenImageImg2ImgPipeline", "QwenImageInpaintPipeline")
 """Pipelines of diffusers whose checkpoints hold these very networks."""
@@ -81,15 +84,15 @@ class Parts:
     def _load_transformer(self) -> MMDiT:
         options, folder = self.options, self.folder / "transformer"
         loras = [load_lora(each.file, each.weight) for each in options.loras]
-        network = load_transformer(folder, self.device, options.precision, () if options.switch_loras else loras)
+        network = load_transformer(folder, self.device, options.precision, () if options.switch_loras else loras,
+                                   is_compiled=options.compile != "off")
         if options.switch_loras and loras:
             shapes = Shards.in_folder(folder).shapes
             for lora in loras:
                 check_fit(lora, shapes)
             self._switch = attach(network, loras)
-        if options.compile:
-            for block in network.blocks:
-                block.compile(mode="max-autotune-no-cudagraphs" if self.device.type == "cuda" else None)
+        for block in network.blocks if options.compile != "off" else ():
+            block.compile(mode=COMPILE_MODES[options.compile, self.device.type == "cuda"])
         return network
 
     @cached_property

@@ -18,15 +18,15 @@ def base_dtype(precision: Precision) -> torch.dtype:
     return torch.float32 if precision == "float32" else torch.bfloat16
 
 
-def finish_linear(layer: nn.Linear, precision: Precision) -> nn.Module:
+def finish_linear(layer: nn.Linear, precision: Precision, *, is_compiled: bool = False) -> nn.Module:
     """A loaded linear layer as it multiplies fastest where it lies, in the precision asked for.
 
-    float32, bfloat16: on the CPU packed once. float8: weights in float8 with one scale a row; on a GPU that can, the
-    product too.
+    float32, bfloat16: on the CPU packed once, which a compiler would rather do itself. float8: weights in float8 with one
+    scale a row; on a GPU that can, the product too.
     """
     if precision == "float8":
         return _to_float8(layer)
-    on_cpu = layer.weight.device.type == "cpu" and torch.backends.mkldnn.is_available()
+    on_cpu = not is_compiled and layer.weight.device.type == "cpu" and torch.backends.mkldnn.is_available()
     return PackedLinear(layer) if on_cpu and layer.weight.dtype in PACKED_DTYPES else layer
 
 

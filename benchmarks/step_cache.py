@@ -1,0 +1,48 @@
+"""Step caching on the bundled model: speed-up against PSNR to the exact picture and against the evaluation's scores.
+
+python -m benchmarks.step_cache [--count 48]; one JSON line. The same held-out captions for every bound.
+"""
+
+import argparse
+import json
+import time
+
+import numpy as np
+
+from generator.options import ModelOptions
+from generator.pipeline import CoverPainter
+from generator.training.evaluate import paint_samples, score
+from generator.training.judge import train_judge
+
+BOUNDS = (0.0, 0.05, 0.1, 0.15, 0.25, 0.4)
+STEPS, GUIDANCE = 24, 3.0
+
+
+def psnr(ours, exact):
+    error = np.mean((ours.astype(np.float32) - exact.astype(np.float32)) ** 2)
+    return float("inf") if error == 0 else 10 * np.log10(255**2 / error)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=48)
+    count = parser.parse_args().count
+    judge, rows, exact = train_judge(), [], None
+    for bound in BOUNDS:
+        painter = CoverPainter(options=ModelOptions(step_cache=bound))
+        paint_samples(painter, 2, STEPS, GUIDANCE)
+        started = time.monotonic()
+        samples = paint_samples(painter, count, STEPS, GUIDANCE)
+        seconds = time.monotonic() - started
+        pictures = [sample.picture for sample in samples]
+        exact = exact or pictures
+        each = [psnr(ours, theirs) for ours, theirs in zip(pictures, exact, strict=True)]
+        rows.append({"bound": bound, "seconds": round(seconds / count, 3), "psnr_db": round(float(np.mean(each)), 1),
+                     "worst_psnr_db": round(min(each), 1), **score(judge, samples, pictures)})
+    for row in rows:
+        row["speed_up"] = round(rows[0]["seconds"] / row["seconds"], 2)
+    print(json.dumps({"rows": rows}))
+
+
+if __name__ == "__main__":
+    main()

@@ -36,36 +36,62 @@ def run_part(name, *arguments):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def write_table(report):
-    """Markdown: figures with bounds, then our networks against diffusers."""
-    lines = [f"{platform.machine()}, {torch.get_num_threads()} threads, Python {platform.python_version()}, torch "
-             f"{torch.__version__}", "", "| figure | measured | bound |", "|---|---:|---:|"]
-    for part, key, title, bound in BOUNDS:
-        lines.append(f"| {title} | {report[part][key]} | {'' if bound is None else f'≤ {bound}'} |")
-    lines += ["", "| same random weights, best of rounds taken in turns | diffusers s | ours s | ratio | ours bfloat16, ratio "
-              "| largest difference |", "|---|---:|---:|---:|---:|---:|"]
-    for row in report["generator"]["rows"]:
+def write_figures(report):
+    """Markdown: figures with their bounds."""
+    lines = ["| figure | measured | bound |", "|---|---:|---:|"]
+    return lines + [f"| {title} | {report[part][key]} | {'' if bound is None else f'≤ {bound}'} |"
+                    for part, key, title, bound in BOUNDS]
+
+
+def write_networks(rows):
+    """Our networks against diffusers."""
+    lines = ["| same random weights, best of rounds taken in turns | diffusers s | ours s | ratio | ours bfloat16, ratio "
+             "| largest difference |", "|---|---:|---:|---:|---:|---:|"]
+    for row in rows:
         lines.append(f"| {row['what']} | {row['reference']:.3f} | {row['ours']:.3f} | {row['ratio']:.2f} "
                      f"| {row.get('ratio bfloat16', '')} | {row['difference']:.0e} |")
         if "memory" in row:
-            lines.append(f"| … memory above the weights, MB | {row['memory'][0] / 2**20:.0f} | {row['memory'][1] / 2**20:.0f} "
-                         f"| {row['memory'][0] / row['memory'][1]:.2f} | | |")
-    lines += ["", f"Loading a transformer of {report['loading']['checkpoint_gb']} GB (bfloat16, full width), to its first forward:",
-              "", "| who | s | own memory at its peak, GB | with pages of the file, GB |", "|---|---:|---:|---:|"]
-    lines += [f"| {row['who']} | {row['seconds']} | {row['peak_gb']} | {row['peak_with_file_pages_gb']} |"
-              for row in report["loading"]["rows"]]
-    lines += ["", "Batches, bundled model, 12 steps, guidance 3: seconds a picture (bytes that differ from single calls, all sizes: "
-              f"{max(row[batch]['bytes_that_differ'] for row in report['batches']['rows'] for batch in BATCHES):g})", "",
-              "| precision, size | 1 | 2 | 4 | 8 |", "|---|---:|---:|---:|---:|"]
-    lines += [f"| {row['precision']}, {row['size']} | " + " | ".join(f"{row[batch]['seconds']}" for batch in BATCHES) + " |"
-              for row in report["batches"]["rows"]]
-    lines += ["", "Step caching, bundled model, 24 steps, the same held-out captions:", "",
-              "| bound | s a picture | speed-up | PSNR to exact, dB (worst) | motif | place | palette ΔE |",
-              "|---:|---:|---:|---:|---:|---:|---:|"]
-    lines += [f"| {row['bound'] or 'exact'} | {row['seconds']} | {row['speed_up']:.2f} | "
-              + ("" if not row["bound"] else f"{row['psnr_db']} ({row['worst_psnr_db']})")
-              + f" | {row['motif']:.3f} | {row['place']:.3f} | {row['palette_delta_e']} |" for row in report["step_cache"]["rows"]]
-    return "\n".join(lines) + "\n"
+            theirs, ours = (size / 2**20 for size in row["memory"])
+            lines.append(f"| … memory above the weights, MB | {theirs:.0f} | {ours:.0f} | {theirs / ours:.2f} | | |")
+    return lines
+
+
+def write_loading(report):
+    """Seconds and memory until a large transformer has answered once."""
+    lines = [f"Loading a transformer of {report['checkpoint_gb']} GB (bfloat16, full width), up to its first forward:", "",
+             "| who | s | own memory at its peak, GB | with pages of the file, GB |", "|---|---:|---:|---:|"]
+    return lines + [f"| {row['who']} | {row['seconds']} | {row['peak_gb']} | {row['peak_with_file_pages_gb']} |"
+                    for row in report["rows"]]
+
+
+def write_batches(rows):
+    """Whether batches pay, and that they change nothing."""
+    differ = max(row[batch]["bytes_that_differ"] for row in rows for batch in BATCHES)
+    lines = [f"Batches, bundled model, 12 steps, guidance 3: seconds a picture. Share of bytes that differ from single calls: "
+             f"at most {differ:g}.", "", "| precision, size | 1 | 2 | 4 | 8 |", "|---|---:|---:|---:|---:|"]
+    return lines + [f"| {row['precision']}, {row['size']} | " + " | ".join(f"{row[batch]['seconds']}" for batch in BATCHES) + " |"
+                    for row in rows]
+
+
+def write_step_cache(rows):
+    """What step caching saves and costs."""
+    lines = ["Step caching (`generator.step_cache`), bundled model, 24 steps, the same held-out captions:", "",
+             "| bound | s a picture | speed-up | PSNR to exact, dB (worst) | motif | place | palette ΔE |",
+             "|---:|---:|---:|---:|---:|---:|---:|"]
+    for row in rows:
+        psnr = f"{row['psnr_db']} ({row['worst_psnr_db']})" if row["bound"] else ""
+        lines.append(f"| {row['bound'] or 'exact'} | {row['seconds']} | {row['speed_up']:.2f} | {psnr} | {row['motif']:.3f} "
+                     f"| {row['place']:.3f} | {row['palette_delta_e']} |")
+    return lines
+
+
+def write_tables(report):
+    """The whole page below its head."""
+    machine = (f"{platform.machine()}, {torch.get_num_threads()} threads, Python {platform.python_version()}, torch "
+               f"{torch.__version__}")
+    parts = [[machine], write_figures(report), write_networks(report["generator"]["rows"]), write_loading(report["loading"]),
+             write_batches(report["batches"]["rows"]), write_step_cache(report["step_cache"]["rows"])]
+    return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
 
 def main():
@@ -74,7 +100,7 @@ def main():
     parser.add_argument("--write", type=Path, help="also write the table into this file")
     chosen = parser.parse_args()
     parts = {name: run_part(name) for name in ("words", "generator", "loading", "batches", "step_cache")}
-    table = write_table({"story": run_part("story", chosen.folder), **parts})
+    table = write_tables({"story": run_part("story", chosen.folder), **parts})
     print(table)
     if chosen.write:
         head = "# Benchmarks\n\nWritten by `make bench`; each figure is from that one run.\n\n"

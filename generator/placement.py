@@ -48,7 +48,8 @@ def weigh(folder: Path, precision: Precision, unused: str = "") -> int:
     per_weight, total = BYTES[precision], 0
     for name, shape in Shards.in_folder(folder).shapes.items():
         if not (unused and re.fullmatch(unused, name)):
-            total += math.prod(shape) * (per_weight if len(shape) == 2 else max(per_weight, 2))
+            is_linear = len(shape) == 2 and "embed_tokens" not in name
+            total += math.prod(shape) * (per_weight if is_linear else max(per_weight, 2))
     return total
 
 

@@ -84,7 +84,7 @@ def free_bytes(device: str) -> int | None:
 
 
 def _free_host_bytes() -> int | None:
-    """The system's available memory, or what a container's limit leaves, whichever is less."""
+    """The system's available memory, or what a container's limit leaves, whichever is less. Pages of files count as free."""
     try:
         told = Path("/proc/meminfo").read_text(encoding="ascii")
     except OSError:
@@ -94,9 +94,10 @@ def _free_host_bytes() -> int | None:
     try:
         limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
         used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
+        pages = re.findall(r"^(?:in)?active_file (\d+)$", Path("/sys/fs/cgroup/memory.stat").read_text(encoding="ascii"), re.M)
     except (OSError, ValueError):
         return free
-    left = int(limit) - used if limit.isdigit() else None
+    left = int(limit) - used + sum(map(int, pages)) if limit.isdigit() else None
     return free if left is None else min(left, free or left)
 
 

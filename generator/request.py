@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-SAMPLER_VERSION = 1
+SAMPLER_VERSION = 2
 """Raised whenever the same request would give other pixels than before."""
 MAX_SIDE_PX = 4096
 MIN_SIDE_PX = 64

@@ -1,5 +1,6 @@
 """CoverPainter: requests in, pictures out. Holds one checkpoint; knows no network and no settings."""
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ from generator.latents import token_grid
 from generator.options import ModelOptions
 from generator.parts import PROJECT as PROJECT
 from generator.parts import Parts
-from generator.placement import batch_that_fits, check_fit
+from generator.placement import DoesNotFit, batch_that_fits, check_fit
 from generator.request import CoverImage, CoverRequest
 from generator.revision import BUNDLED_FOLDER as BUNDLED_FOLDER
 from generator.revision import checkpoint_name
 from generator.tiles import decode
 
+log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 
 
@@ -92,9 +94,22 @@ class CoverPainter:
                 alike = [row for row in range(first, len(drafts))
                          if row not in ends and drafts[row].batch_key == drafts[first].batch_key]
                 rows = alike[:self._batch_size(drafts[first].grid)]
-                batch = denoise(self.parts, [drafts[row] for row in rows], self.checkpoints[checkpoint], self.options.step_cache)
+                batch = self._denoise([drafts[row] for row in rows], self.checkpoints[checkpoint])
                 ends.update(zip(rows, batch, strict=True))
         return [ends[row] for row in range(len(drafts))]
+
+    def _denoise(self, drafts: Sequence[Draft], lora: str | None) -> list[Tensor | None]:
+        """A batch that turns out larger than memory is painted one by one. Raises DoesNotFit where one alone is."""
+        try:
+            return denoise(self.parts, drafts, lora, self.options.step_cache)
+        except RuntimeError as exc:  # torch.OutOfMemoryError on a GPU; a plain one from the CPU's allocator
+            if not isinstance(exc, torch.OutOfMemoryError) and "allocate memory" not in str(exc):
+                raise
+            reason = f"{len(drafts)} pictures of {drafts[0].grid} tokens do not fit on {self.options.device}"
+            if len(drafts) == 1:
+                raise DoesNotFit(f"{reason}: {str(exc).splitlines()[0]}") from exc
+        log.warning("%s at once, painting them one by one", reason)
+        return [latents for draft in drafts for latents in self._denoise([draft], lora)]
 
     def _batch_size(self, grid: tuple[int, int]) -> int:
         """How many pictures of this size go together. Raises DoesNotFit where not even the first has room."""

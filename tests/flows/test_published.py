@@ -27,8 +27,8 @@ def settled(site, monkeypatch, qwen):
     return site
 
 
-def paint(site, **changes):
-    answer = site.finish(site.start("generate", "云原生 cloud", "--size", "96x64", "--seed", "3", "--json", *changes.pop("words", ())))
+def paint(site, *words):
+    answer = site.finish(site.start("generate", "云原生 cloud", "--size", "96x64", "--seed", "3", "--json", *words))
     assert answer.code == 0, answer.err
     return answer.record
 
@@ -66,7 +66,7 @@ def test_a_lora_is_switched_on_by_name(settled, monkeypatch, qwen):
 
     file = write_lightning(qwen, settled.folder / "fast.safetensors")
     settled.settle(monkeypatch, GENERATOR__LORAS=json.dumps([{"file": str(file)}]), GENERATOR__SWITCH_LORAS="true")
-    plain, switched = paint(settled), paint(settled, words=("--lora", "fast"))
+    plain, switched = paint(settled), paint(settled, "--lora", "fast")
     assert plain["sha256"] != switched["sha256"]
     answer = settled.finish(settled.start("generate", "云", "--lora", "slow"))
     assert (answer.code, answer.out) == (2, "")

@@ -52,7 +52,7 @@ def denoise(parts: Parts, drafts: Sequence[Draft], lora: str | None = None, step
     states = parts.read([draft.prompt for draft in drafts] + [draft.negative for draft in drafts if draft.guidance > 1])
     network = parts.transformer(lora)
     sigmas = noise_levels(first.steps, first.grid[0] * first.grid[1], parts.schedule)
-    sigmas = sigmas[first.steps - max(1, min(first.steps, int(first.steps * first.strength))):]
+    sigmas = sigmas[int(first.steps - first.steps * first.strength):]
     modulation = network.modulate(sigmas[:-1])
     cache = StepCache(step_cache) if step_cache else None
 

@@ -27,13 +27,17 @@ BOUNDS = (
 )
 
 
+PARTS = ("story", "words", "generator", "loading", "batches", "step_cache")
+KEPT = Path("build/benchmarks")
 BATCHES = ("batch 1", "batch 2", "batch 4", "batch 8")
 
 
 def run_part(name, *arguments):
+    """One part in a process of its own; what it told is kept in build/benchmarks, so that a later part's failure loses nothing."""
     print(f"benchmarks.{name} …", file=sys.stderr, flush=True)
     done = subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *arguments], check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    KEPT.mkdir(parents=True, exist_ok=True)
+    (KEPT / f"{name}.json").write_text(done.stdout.splitlines()[-1])
 
 
 def write_figures(report):
@@ -98,12 +102,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", default="examples", help="posts for the story (default: examples)")
     parser.add_argument("--write", type=Path, help="also write the table into this file")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="run these; take the others from the last run")
     chosen = parser.parse_args()
-    parts = {name: run_part(name) for name in ("words", "generator", "loading", "batches", "step_cache")}
-    table = write_tables({"story": run_part("story", chosen.folder), **parts})
+    for name in chosen.only:
+        run_part(name, *([chosen.folder] if name == "story" else []))
+    table = write_tables({name: json.loads((KEPT / f"{name}.json").read_text()) for name in PARTS})
     print(table)
     if chosen.write:
-        head = "# Benchmarks\n\nWritten by `make bench`; each figure is from that one run.\n\n"
+        head = "# Benchmarks\n\nWritten by `make bench`; each section is from one run of its part.\n\n"
         chosen.write.write_text(head + table, encoding="utf-8")
 
 

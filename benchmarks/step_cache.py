@@ -38,7 +38,7 @@ def main():
         exact = exact or pictures
         each = [psnr(ours, theirs) for ours, theirs in zip(pictures, exact, strict=True)]
         rows.append({"bound": bound, "seconds": round(seconds / count, 3), "psnr_db": round(float(np.mean(each)), 1),
-                     "worst_psnr_db": round(min(each), 1), **score(judge, samples, pictures)})
+                     "worst_psnr_db": round(float(min(each)), 1), **score(judge, samples, pictures)})
     for row in rows:
         row["speed_up"] = round(rows[0]["seconds"] / row["seconds"], 2)
     print(json.dumps({"rows": rows}))

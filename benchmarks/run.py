@@ -33,7 +33,7 @@ BATCHES = ("batch 1", "batch 2", "batch 4", "batch 8")
 
 
 def run_part(name, *arguments):
-    """One part in a process of its own; what it told is kept in build/benchmarks, so that a later part's failure loses nothing."""
+    """One part in a process of its own; what it told is kept in build/benchmarks, for a later part may fail."""
     print(f"benchmarks.{name} …", file=sys.stderr, flush=True)
     done = subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *arguments], check=True, stdout=subprocess.PIPE, text=True)
     KEPT.mkdir(parents=True, exist_ok=True)

@@ -59,7 +59,21 @@ class MiniVAE(nn.Module):
 
     def encode(self, pixels: Tensor) -> Tensor:
         """[B, 3, H, W] in -1..1 to normalised latents [B, C, H/32, W/32]. H, W: multiples of 32."""
-        return standardise(self.compress(pixels), self.config)
+        return self.encode_tail(self.encode_head(pixels))
+
+    def encode_head(self, pixels: Tensor) -> Tensor:
+        """All of it but normalisation."""
+        return self.compress(pixels)
+
+    def encode_tail(self, features: Tensor) -> Tensor:
+        """Nothing looks at the whole picture: normalisation."""
+        return standardise(features, self.config)
+
+    @property
+    def encode_halo(self) -> int:
+        """How many latent positions to each side one depends on, as `decode_halo`."""
+        blocks = sum(2.0 * self.config.encoder_blocks * 4 * 2**scale for scale in range(len(self.config.widths)))
+        return math.ceil((4 + blocks) / self.config.spatial_factor + 1)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Normalised latents [B, C, h, w] to pixels [B, 3, 32h, 32w], about -1..1 (not clamped)."""
@@ -74,7 +88,7 @@ class MiniVAE(nn.Module):
         return self.expand(features)
 
     @property
-    def tail_halo(self) -> int:
+    def decode_halo(self) -> int:
         """How many latent positions to each side a pixel depends on: 3x3 convolutions, fewer positions at each scale."""
         reach = [2.0 * self.config.decoder_blocks * 0.5**scale for scale in range(len(self.config.widths))]
         return math.ceil(1 + sum(reach) + 0.5 ** (len(reach) - 1))

@@ -20,7 +20,7 @@ from generator.placement import DoesNotFit, batch_that_fits, check_fit
 from generator.request import CoverImage, CoverRequest
 from generator.revision import BUNDLED_FOLDER as BUNDLED_FOLDER
 from generator.revision import checkpoint_name
-from generator.tiles import decode
+from generator.tiles import decode, encode
 
 log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
@@ -127,7 +127,9 @@ class CoverPainter:
     @torch.inference_mode()
     def encode(self, pixels: Tensor) -> Tensor:
         """Latents [1, C, h, w] in float32 of pixels [3, H, W] in -1..1; both sides must be multiples of the VAE's factor."""
-        return self.parts.vae.encode(pixels[None].to(self.parts.device, self.parts.dtype)).float().cpu()
+        factor = self.parts.vae_config.spatial_factor
+        there = pixels[None].to(self.parts.device, self.parts.dtype)
+        return encode(self.parts.vae, there, factor, self.options.tile_px // factor).float().cpu()
 
 
 def crop(pixels: Tensor, width: int, height: int) -> CoverImage:

@@ -134,11 +134,27 @@ class QwenVAE(nn.Module):
 
     def encode(self, pixels: Tensor) -> Tensor:
         """The mean of the posterior, normalised: [B, 3, H, W] in -1..1 to [B, C, H/8, W/8]."""
+        return self.encode_tail(self.encode_head(pixels))
+
+    def encode_head(self, pixels: Tensor) -> Tensor:
+        """Convolutions alone, norms being a position's own: [B, D, H/8, W/8]."""
+        features: Tensor = self.encoder["down"](self.encoder["conv_in"](pixels))
+        return features
+
+    def encode_tail(self, features: Tensor) -> Tensor:
+        """The layers that look at the whole picture, and the mean."""
         layers = self.encoder
-        x = layers["middle"](layers["down"](layers["conv_in"](pixels)))
-        x = layers["conv_out"](F.silu(layers["norm_out"](x)))
+        x = layers["conv_out"](F.silu(layers["norm_out"](layers["middle"](features))))
         mean = self.quantise(x).chunk(2, dim=1)[0]
         return standardise(mean, self.config)
+
+    @property
+    def encode_halo(self) -> int:
+        """How many latent positions to each side the head depends on: 3x3 convolutions at 1, 2, 4... pixels."""
+        scales = len(self.config.dim_mult)
+        blocks = sum(2.0 * self.config.num_res_blocks * 2**scale for scale in range(scales))
+        downsampling = sum(2.0**scale for scale in range(1, scales))
+        return math.ceil((1 + blocks + downsampling) / 2 ** (scales - 1))
 
     def decode(self, latents: Tensor) -> Tensor:
         """Normalised latents [B, C, h, w] to pixels [B, 3, 8h, 8w], clamped to -1..1."""
@@ -156,7 +172,7 @@ class QwenVAE(nn.Module):
         return pixels.clamp(-1, 1)
 
     @property
-    def tail_halo(self) -> int:
+    def decode_halo(self) -> int:
         """How many latent positions to each side a pixel of the tail depends on: 3x3 convolutions at 1, 2, 4... times."""
         scales = len(self.config.dim_mult)
         blocks = sum(2.0 * (self.config.num_res_blocks + 1) * 0.5**scale for scale in range(scales))

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from generator.checkpoint import load_vae
-from generator.tiles import decode
+from generator.revision import BUNDLED_FOLDER
+from generator.tiles import decode, encode
 
 TOLERANCE = 1e-5
 
@@ -50,8 +51,26 @@ def test_a_picture_decoded_in_tiles_is_the_same_picture(vae_folder, tile):
     torch.testing.assert_close(decode(vae, latents, tile), vae.decode(latents), atol=1e-5, rtol=0)
 
 
-def test_a_smaller_halo_would_show(vae_folder, monkeypatch):
-    latents = torch.randn(1, 4, 40, 37, generator=torch.Generator().manual_seed(3))
-    vae = load_vae(vae_folder)
-    monkeypatch.setattr(type(vae), "tail_halo", 4)
+def test_smaller_halos_would_show(vae_folder, monkeypatch):
+    vae, generator = load_vae(vae_folder), torch.Generator().manual_seed(3)
+    latents, pixels = torch.randn(1, 4, 40, 37, generator=generator), torch.rand(1, 3, 320, 200, generator=generator)
+    for half in ("decode_halo", "encode_halo"):
+        monkeypatch.setattr(type(vae), half, getattr(vae, half) // 3)
     assert (decode(vae, latents, 16) - vae.decode(latents)).abs().max() > 1e-3
+    assert (encode(vae, pixels, 8, 16) - vae.encode(pixels)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("tile", [5, 16, 24])
+def test_a_picture_encoded_in_tiles_has_the_same_latents(vae_folder, tile):
+    pixels = torch.rand(1, 3, 320, 200, generator=torch.Generator().manual_seed(4)) * 2 - 1
+    vae = load_vae(vae_folder)
+    torch.testing.assert_close(encode(vae, pixels, 8, tile), vae.encode(pixels), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(12, 9), (30, 17)])
+def test_the_bundled_autoencoder_in_tiles_is_the_same(size):
+    vae, generator = load_vae(BUNDLED_FOLDER / "vae"), torch.Generator().manual_seed(5)
+    latents = torch.randn(1, vae.config.latent_channels, *size, generator=generator)
+    torch.testing.assert_close(decode(vae, latents, 8), vae.decode(latents), atol=1e-4, rtol=0)
+    pixels = torch.rand(1, 3, size[0] * 32, size[1] * 32, generator=generator) * 2 - 1
+    torch.testing.assert_close(encode(vae, pixels, 32, 8), vae.encode(pixels), atol=1e-4, rtol=0)

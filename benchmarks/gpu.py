@@ -75,7 +75,7 @@ class Machine:
             narrow, one = torch.float8_e4m3fn, torch.ones((), device=self.device)
             a, b = left.to(narrow), right.to(narrow).t()
             told["float8"] = 2 * side**3 / self.seconds(
-                lambda: torch._scaled_mm(a, b, scale_a=one, scale_b=one, out_dtype=self.dtype)) / 1e12
+                lambda: torch._scaled_mm(a, b, scale_a=one, scale_b=one, out_dtype=self.dtype, use_fast_accum=True)) / 1e12
         return told
 
 
@@ -108,12 +108,12 @@ def build_reference(machine, config, compiled):
     sizes = {name: value for name, value in dataclasses.asdict(config).items() if name != "theta"}
     with torch.device("meta"):
         network = QwenImageTransformer2DModel(**sizes)
-    network = network.to_empty(device=machine.device).to(machine.dtype).eval()
+    network = network.to(machine.dtype).to_empty(device=machine.device).eval()
     for parameter in network.parameters():
         parameter.data.normal_(0, 0.02)
     network.pos_embed = type(network.pos_embed)(theta=10000, axes_dim=list(config.axes_dims_rope), scale_rope=True)
     if compiled != "off":
-        network.compile_repeated_blocks(fullgraph=False)
+        network.compile_repeated_blocks(fullgraph=False, mode=COMPILE_MODES[compiled, machine.is_gpu])
     return network
 
 
@@ -124,12 +124,14 @@ def inputs(machine, config, grid, batch):
             [torch.randn(4, config.joint_attention_dim, **like) for _ in range(batch)])
 
 
-def our_step(network, img, positive, negative, grid, cache=None, level=0.5):
+def our_step(network, img, positive, negative, grid, graphs=False):
     """One guided step: both halves of the guidance as one batch, nothing padded."""
-    modulation = network.modulate(torch.tensor([level]))
+    modulation = network.modulate(torch.tensor([0.5]))
 
     def step():
-        out = network(torch.cat([img, img]), positive + negative, modulation, grid=grid, cache=cache)
+        if graphs:
+            torch.compiler.cudagraph_mark_step_begin()
+        out = network(torch.cat([img, img]), positive + negative, modulation, grid=grid)
         return guide(out[:len(img)], out[len(img):], GUIDANCE)
     return step
 
@@ -147,18 +149,19 @@ def reference_step(network, img, positive, negative, grid):
 
 
 def cached_picture(machine, network, img, positive, negative, grid, bound):
-    """Seconds of a whole 50-step picture with step caching, along a real walk from noise, and how many steps were computed."""
+    """Seconds of a whole 50-step picture with step caching, along a walk from noise, and how many steps were computed."""
     levels = torch.linspace(1, 0, STEPS + 1)
     modulation = network.modulate(levels[:-1])
 
-    def walk():
-        cache, tokens = StepCache(bound), img.float()
-        for step in range(STEPS):
-            out = network(torch.cat([tokens, tokens]).to(machine.dtype), positive + negative, modulation.at(step), grid=grid,
-                          cache=cache).float()
-            tokens = tokens + float(levels[step + 1] - levels[step]) * guide(out[:len(img)], out[len(img):], GUIDANCE)
-        return cache
-    return machine.seconds(walk, 1), walk().computed
+    cache, tokens = StepCache(bound), img.float()
+    machine.wait()
+    started = time.perf_counter()
+    for step in range(STEPS):
+        out = network(torch.cat([tokens, tokens]).to(machine.dtype), positive + negative, modulation.at(step), grid=grid,
+                      cache=cache).float()
+        tokens = tokens + float(levels[step + 1] - levels[step]) * guide(out[:len(img)], out[len(img):], GUIDANCE)
+    machine.wait()
+    return time.perf_counter() - started, cache.computed
 
 
 def plan(small):
@@ -174,14 +177,16 @@ def plan(small):
 
 
 def measure_row(machine, network, config, row):
-    who, _, _, side, batch = row
+    who, precision, compiled, side, batch = row
     grid = (side // 16, side // 16)
     img, positive, negative = inputs(machine, config, grid, batch)
-    make = our_step if who == "ours" else reference_step
-    seconds = machine.seconds(make(network, img, positive, negative, grid))
+    step = (our_step(network, img, positive, negative, grid, compiled == "graphs") if who == "ours"
+            else reference_step(network, img, positive, negative, grid))
+    machine.clear()
+    seconds = machine.seconds(step)
     told = {"seconds_a_step": round(seconds, 4), "seconds_50_steps": round(seconds * STEPS, 2), "peak_gb": machine.peak_gb,
             "tflop_s": round(2 * batch * work_tflop(config, grid[0] * grid[1]) / seconds, 2)}
-    if who == "ours" and batch == 1:
+    if (who, precision, compiled, batch) == ("ours", "bfloat16", "blocks", 1) and row == plan(not machine.is_gpu)[0]:
         for bound in (0.1, 0.25):
             spent, computed = cached_picture(machine, network, img, positive, negative, grid, bound)
             told[f"step_cache_{bound}"] = {"seconds": round(spent, 2), "computed_steps": computed}
@@ -202,12 +207,13 @@ def run(small, minutes, tell):
             return
         try:
             if built != row[:3]:
-                network = None
+                built, network = None, None
                 machine.clear()
-                torch.compiler.reset()  # it compiles a function only so many times
-                who, precision, compiled = built = row[:3]
+                who, precision, compiled = row[:3]
                 network = (build_ours(machine, config, precision, compiled) if who == "ours"
                            else build_reference(machine, config, compiled))
+                built = row[:3]
+            torch.compiler.reset()  # kernels for this row's shapes, not for any
             told = measure_row(machine, network, config, row)
             told["share_of_ceiling"] = round(told["tflop_s"] / ceiling.get(row[1], ceiling["bfloat16"]), 3)
         except Exception as exc:  # one row's trouble (memory, a compiler) must not lose the others

@@ -23,6 +23,7 @@ class LazyPainter(ImageGenerator):
 
     def __init__(self, folder: Path, options: ModelOptions) -> None:
         self._folder, self._options = folder, options
+        self._building = threading.RLock()
 
     @cached_property
     def checkpoint(self) -> str:
@@ -45,7 +46,11 @@ class LazyPainter(ImageGenerator):
         """
         if threading.current_thread() is threading.main_thread():
             return self._painter.generate(request, progress)
-        return self._batcher.submit(request, progress=progress).result()
+        ticket = self._batcher.submit(request, caller=threading.current_thread().name, progress=progress)
+        try:
+            return ticket.result()
+        finally:
+            ticket.cancel()  # no more than a word to a finished one
 
     def generate_many(self, requests: Sequence[CoverRequest],
                       progress: Callable[[int, int], None] | None = None) -> Iterator[CoverImage]:
@@ -63,14 +68,24 @@ class LazyPainter(ImageGenerator):
 
         return Editor(self._painter)
 
-    @cached_property
+    @property
     def _batcher(self) -> "Batcher":
+        with self._building:  # threads that come together must not build two
+            return self._built_batcher
+
+    @property
+    def _painter(self) -> "CoverPainter":
+        with self._building:
+            return self._built_painter
+
+    @cached_property
+    def _built_batcher(self) -> "Batcher":
         from generator.batching import Batcher
 
         return Batcher(self._painter, max_batch=self._options.max_batch)
 
     @cached_property
-    def _painter(self) -> "CoverPainter":
+    def _built_painter(self) -> "CoverPainter":
         import torch
 
         from generator.pipeline import CoverPainter

@@ -42,6 +42,11 @@ class Ticket:
         """Requests with the same key can share a batch."""
         return self.request.width, self.request.height, self.request.steps, self.request.checkpoint
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether its caller gave it up."""
+        return self._is_cancelled.is_set()
+
     def cancel(self) -> None:
         """Give it up, waiting or half painted; others go on."""
         self._is_cancelled.set()
@@ -82,6 +87,7 @@ class Batcher:
         with self._changed:
             if self._is_closed:
                 raise GeneratorError("batcher: it is closed")
+            self._drop_cancelled()
             if sum(map(len, self._waiting.values())) >= self._max_queue:
                 raise QueueFull(f"queue: {self._max_queue} requests wait already; ask again later")
             self._waiting.setdefault(caller, deque()).append(ticket)
@@ -116,6 +122,7 @@ class Batcher:
 
     def _take(self) -> list[Ticket]:
         """Whoever waits longest for a turn chooses the kind of the batch; then the callers in turn, one each, again and again."""
+        self._drop_cancelled()
         batch: list[Ticket] = []
         found = True
         while found and len(batch) < self._max_batch:
@@ -133,6 +140,15 @@ class Batcher:
                     del self._waiting[caller]
                 found = True
         return batch
+
+    def _drop_cancelled(self) -> None:
+        """Who gave up while waiting keeps no place."""
+        for caller, queue in list(self._waiting.items()):
+            for ticket in [ticket for ticket in queue if ticket.is_cancelled]:
+                queue.remove(ticket)
+                ticket.finish(None)
+            if not queue:
+                del self._waiting[caller]
 
     def _paint(self, batch: list[Ticket]) -> None:
         try:

@@ -115,13 +115,12 @@ def render(canvas: Canvas, pixels: Tensor) -> tuple[CoverImage, EditReport]:
     painted = ((cut.float().cpu() + 1) * 127.5).clamp(0, 255)
     master = canvas.master.permute(2, 0, 1).float()
     final = blend(painted, master, canvas.fresh, canvas.added).round().clamp(0, 255)
-    outside = canvas.fresh == 0
-    difference = (final - master).abs().amax(0)[outside]
+    rgb = final.to(torch.uint8).permute(1, 2, 0).contiguous()
+    difference = (rgb.int() - canvas.master.int()).abs().amax(2)[canvas.fresh == 0]
     report = EditReport(
         outside_max_difference=int(difference.max()) if len(difference) else None,
         seam_gradient_ratio=seam_gradient_ratio(final, canvas.fresh),
         painted_share=float((canvas.fresh > 0).float().mean()))
-    rgb = final.to(torch.uint8).permute(1, 2, 0).contiguous()
     return CoverImage(width=canvas.width, height=canvas.height, rgb=rgb.numpy().tobytes()), report
 
 

@@ -124,6 +124,8 @@ def _read_config(folder: Path, classes: dict[str, type[Any]]) -> MMDiTConfig | Q
     values: dict[str, Any] = {}
     for key, value in content.items():
         if key in known:
+            if isinstance(value, str) or value is None:
+                raise CheckpointError(f"{file}: {key} is {value!r}, which is no number")
             values[key] = tuple(value) if isinstance(value, list) else value
         elif key in IGNORED_SETTINGS:
             if key not in {"temperal_downsample", "pooled_projection_dim"} and value:

@@ -86,6 +86,10 @@ class QwenVAEConfig:
         for name in ("latents_mean", "latents_std"):
             if len(getattr(self, name)) != self.z_dim:
                 raise ValueError(f"{name} has {len(getattr(self, name))} values; z_dim is {self.z_dim}")
+            if not all(isinstance(value, int | float) for value in getattr(self, name)):
+                raise ValueError(f"{name} must be numbers")
+        if min(self.latents_std) <= 0:
+            raise ValueError(f"latents_std has {min(self.latents_std)}; each must be above 0")
 
     @property
     def spatial_factor(self) -> int:

@@ -61,6 +61,8 @@ def denoise(parts: Parts, drafts: Sequence[Draft], lora: str | None = None, step
         guided = [place for place, row in enumerate(rows) if drafts[row].guidance > 1]
         txt = [states[drafts[row].prompt] for row in rows] + [states[drafts[rows[place]].negative] for place in guided]
         img = torch.cat([tokens, tokens[guided]]).to(parts.dtype)
+        if parts.options.compile == "graphs":
+            torch.compiler.cudagraph_mark_step_begin()
         out = network(img, txt, modulation.at(step), grid=first.grid, cache=cache).float()
         found, unguided = out[:len(rows)], out[len(rows):]
         if guided:

@@ -45,6 +45,8 @@ class Brush:
             raise ValueError(f"seed: {self.seed} is not from 0 to 2**63-1")
         if not 0 < self.strength <= 1:
             raise ValueError(f"strength: {self.strength} is not above 0 and at most 1")
+        if int(self.steps - self.steps * self.strength) >= self.steps:
+            raise ValueError(f"strength: {self.strength} leaves none of {self.steps} steps")
 
 
 @dataclass(frozen=True, kw_only=True)

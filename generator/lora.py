@@ -3,6 +3,7 @@
 Both published spellings are read: diffusers' (`transformer.….lora_A.weight`) and Lightning's (`….lora_down.weight`, `.alpha`).
 """
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from generator.errors import CheckpointError
@@ -18,6 +20,7 @@ from generator.names import TRANSFORMER_NAMES, published_names
 from generator.packed import PackedLinear, affine, has_gelu
 from generator.shards import PICKLES, Shards
 
+METADATA = "lora_adapter_metadata"
 KEY = re.compile(r"(?:transformer\.|diffusion_model\.)?(.+?)\.(?:lora_(A|B|down|up)(?:\.default)?\.weight|(alpha))")
 
 
@@ -59,18 +62,46 @@ def load_lora(file: str | Path, weight: float = 1.0) -> Lora:
         if not bool(torch.isfinite(tensor).all()):
             raise CheckpointError(f"{file}: tensor {key} holds values that are not finite")
         found.setdefault(module, {})[alpha or {"A": "down", "B": "up"}.get(side, side)] = tensor
-    parts = {module: _pair(file, module, sides) for module, sides in found.items()}
+    told = _read_metadata(file)
+    parts = {module: _pair(file, module, sides, told) for module, sides in found.items()}
     if not parts:
         raise CheckpointError(f"{file}: holds no LoRA tensors")
     return Lora(name=file.stem, parts=parts, weight=weight)
 
 
-def _pair(file: Path, module: str, sides: dict[str, Tensor]) -> LowRank:
+def _read_metadata(file: Path) -> dict[str, Any]:
+    """What diffusers wrote of the training into the header: alpha, and how it is meant. Raises CheckpointError."""
+    try:
+        with safe_open(file, framework="np") as shard:
+            told = json.loads((shard.metadata() or {}).get(METADATA, "{}"))
+    except (SafetensorError, OSError, ValueError) as exc:
+        raise CheckpointError(f"{file}: its metadata {METADATA} is not readable: {exc}") from exc
+    if not isinstance(told, dict):
+        raise CheckpointError(f"{file}: its metadata {METADATA} is no JSON object")
+    told = {name.removeprefix("transformer."): value for name, value in told.items()}
+    for name in ("use_dora", "lora_bias"):
+        if told.get(name):
+            raise CheckpointError(f"{file}: it was made with {name}, which this network does not know")
+    return told
+
+
+def _scale(told: dict[str, Any], module: str, rank: int) -> float:
+    """Alpha over the rank; alpha of the first pattern that the module's name ends with, else of all (as PEFT reads them)."""
+    patterns = told.get("alpha_pattern") or {}
+    alpha = next((value for pattern, value in patterns.items() if re.fullmatch(rf"(.*\.)?({pattern})", module)),
+                 told.get("lora_alpha"))
+    if alpha is None:
+        return 1.0
+    return float(alpha) / (rank**0.5 if told.get("use_rslora") else rank)
+
+
+def _pair(file: Path, module: str, sides: dict[str, Tensor], told: dict[str, Any]) -> LowRank:
     down, up = sides.get("down"), sides.get("up")
     if down is None or up is None or down.ndim != 2 or up.ndim != 2 or up.shape[1] != down.shape[0]:
         raise CheckpointError(f"{file}: {module} must have two matrices [R, in] and [out, R]")
     rank = down.shape[0]
-    return LowRank(down=down, up=up, scale=float(sides["alpha"]) / rank if "alpha" in sides else 1.0)
+    scale = float(sides["alpha"]) / rank if "alpha" in sides else _scale(told, module, rank)
+    return LowRank(down=down, up=up, scale=scale)
 
 
 def check_fit(lora: Lora, shapes: dict[str, tuple[int, ...]]) -> None:

@@ -72,7 +72,7 @@ class MiniVAE(nn.Module):
     @property
     def encode_halo(self) -> int:
         """How many latent positions to each side one depends on, as `decode_halo`."""
-        blocks = sum(2.0 * self.config.encoder_blocks * 4 * 2**scale for scale in range(len(self.config.widths)))
+        blocks = sum(2.0 * self.config.encoder_blocks * 4 * 2.0**scale for scale in range(len(self.config.widths)))
         return math.ceil((4 + blocks) / self.config.spatial_factor + 1)
 
     def decode(self, latents: Tensor) -> Tensor:

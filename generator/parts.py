@@ -4,7 +4,7 @@ import gc
 import logging
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -16,11 +16,11 @@ from generator.latents import PATCH
 from generator.lora import Switch, attach, check_fit, load_lora
 from generator.mmdit import MMDiT
 from generator.options import ModelOptions
-from generator.placement import work_bytes
+from generator.placement import weigh, work_bytes
 from generator.precision import base_dtype
 from generator.prompt_cache import PromptCache
-from generator.qwen_text import load_qwen_reader
-from generator.revision import INDEX_FILE, revision
+from generator.qwen_text import DROPPED_TOKENS, TEMPLATE, load_qwen_reader
+from generator.revision import INDEX_FILE, numerics, revision
 from generator.schedule import ScheduleConfig
 from generator.shards import Shards, read_json
 from generator.text_encoder import load_prompt_reader
@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 COMPILE_MODES = {("blocks", False): None, ("blocks", True): "max-autotune-no-cudagraphs",
                  ("graphs", False): None, ("graphs", True): "max-autotune"}
 """By option and whether it is a GPU: of each block alone, which are all alike, so that one compilation serves them all."""
+RECOMPILE_LIMIT = 64
+TILE_MARGIN = 16
+"""Latent positions; more than any halo."""
 PROJECT = "FengmianPipeline"
 PUBLISHED = ("QwenImagePipeline", "QwenImageImg2ImgPipeline", "QwenImageInpaintPipeline")
 """Pipelines of diffusers whose checkpoints hold these very networks."""
@@ -56,10 +59,22 @@ class Parts:
         self._switch = Switch()
         self._transformer: MMDiT | None = None
         self._reader: Reader | None = None
-        self.pipeline = read_json(folder / INDEX_FILE).get("_class_name")
+        if options.precision == "float32":
+            torch.backends.cudnn.allow_tf32 = False  # convolutions on a GPU would be narrower than said
+        self.pipeline: Any = read_json(folder / INDEX_FILE).get("_class_name")
         if self.pipeline != PROJECT and self.pipeline not in PUBLISHED:
             raise CheckpointError(f"{folder / INDEX_FILE}: _class_name is {self.pipeline!r}; this painter runs "
                                   f"{PROJECT}, {', '.join(PUBLISHED)}")
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether neither of the large networks is in memory."""
+        return self._transformer is None and self._reader is None
+
+    @property
+    def to_load_bytes(self) -> int:
+        """Weights that are not yet on the device and will be while a picture is sampled."""
+        return 0 if self.is_loaded else weigh(self.folder / "transformer", self.options.precision)
 
     @property
     def is_loaded(self) -> bool:
@@ -69,7 +84,9 @@ class Parts:
     def work_bytes(self, grid: tuple[int, int]) -> int:
         """Bytes that one picture of this grid takes while it is made."""
         width, tokens = read_transformer_config(self.folder / "transformer").width, grid[0] * grid[1]
-        pixels = tokens * (self.vae_config.spatial_factor * PATCH) ** 2
+        factor = self.vae_config.spatial_factor
+        tile = (self.options.tile_px + 2 * TILE_MARGIN * factor) ** 2
+        pixels = min(tokens * (factor * PATCH) ** 2, tile)
         return work_bytes(tokens, width, pixels, self.vae_config.full_size_width, self.options.precision)
 
     def transformer(self, lora: str | None = None) -> MMDiT:
@@ -91,6 +108,8 @@ class Parts:
             for lora in loras:
                 check_fit(lora, shapes)
             self._switch = attach(network, loras)
+        if options.compile != "off":  # one more for every few sizes and batches, and never silently none
+            torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
         for block in network.blocks if options.compile != "off" else ():
             block.compile(mode=COMPILE_MODES[options.compile, self.device.type == "cuda"])
         return network
@@ -110,14 +129,17 @@ class Parts:
         """How the checkpoint wants its noise levels bent."""
         if self.options.shift is not None:
             return ScheduleConfig.constant(self.options.shift)
-        content = read_json(self.folder / "scheduler" / "scheduler_config.json")
-        known = ScheduleConfig.__dataclass_fields__
-        return ScheduleConfig(**{key: value for key, value in content.items() if key in known})
+        file = self.folder / "scheduler" / "scheduler_config.json"
+        try:
+            return ScheduleConfig.read(read_json(file))
+        except ValueError as exc:
+            raise CheckpointError(f"{file}: {exc}") from exc
 
     @cached_property
     def _prompts(self) -> PromptCache:
-        name = f"{revision(self.folder / 'text_encoder')}+{self.options.precision}"
-        return PromptCache(name, self.options.prompt_cache)
+        parts = [self.pipeline, TEMPLATE, str(DROPPED_TOKENS), numerics(self.options.precision, self.text_device.type)]
+        parts += [revision(self.folder / name) for name in ("text_encoder", "tokenizer") if (self.folder / name).is_dir()]
+        return PromptCache("\0".join(parts), self.options.prompt_cache)
 
     def read(self, prompts: list[str]) -> dict[str, Tensor]:
         """States [T, W] of every different prompt, on the transformer's device. The encoder is loaded only for new ones."""

@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -100,36 +101,50 @@ class CoverPainter:
 
     def _denoise(self, drafts: Sequence[Draft], lora: str | None) -> list[Tensor | None]:
         """A batch that turns out larger than memory is painted one by one. Raises DoesNotFit where one alone is."""
+        what = f"{len(drafts)} pictures of {drafts[0].grid} tokens"
         try:
-            return denoise(self.parts, drafts, lora, self.options.step_cache)
+            with self._fitting(what):
+                return denoise(self.parts, drafts, lora, self.options.step_cache)
+        except DoesNotFit as exc:
+            if len(drafts) == 1:
+                raise
+            log.warning("%s; painting them one by one", exc)
+        return [latents for draft in drafts for latents in self._denoise([draft], lora)]
+
+    @contextmanager
+    def _fitting(self, what: str) -> Iterator[None]:
+        """Running out of memory in here is DoesNotFit."""
+        try:
+            yield
         except RuntimeError as exc:  # torch.OutOfMemoryError on a GPU; a plain one from the CPU's allocator
             if not isinstance(exc, torch.OutOfMemoryError) and "allocate memory" not in str(exc):
                 raise
-            reason = f"{len(drafts)} pictures of {drafts[0].grid} tokens do not fit on {self.options.device}"
-            if len(drafts) == 1:
-                raise DoesNotFit(f"{reason}: {str(exc).splitlines()[0]}") from exc
-        log.warning("%s at once, painting them one by one", reason)
-        return [latents for draft in drafts for latents in self._denoise([draft], lora)]
+            raise DoesNotFit(f"{what} do not fit on {self.options.device}: {str(exc).splitlines()[0]}") from exc
 
     def _batch_size(self, grid: tuple[int, int]) -> int:
         """How many pictures of this size go together. Raises DoesNotFit where not even the first has room."""
-        if not self.parts.is_loaded:
-            check_fit(self.folder, self.options, self.parts.work_bytes(grid))
-        return 1 if self.options.step_cache else batch_that_fits(self.options, self.parts.work_bytes(grid))
+        work = self.parts.work_bytes(grid)
+        if self.parts.is_empty:
+            check_fit(self.folder, self.options, work)
+        return 1 if self.options.step_cache else batch_that_fits(self.options, work, self.parts.to_load_bytes)
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
-        """Pixels [3, H, W], about -1..1 in float32, of latents [1, C, h, w]."""
-        vae = self.parts.vae
+        """Pixels [3, H, W], about -1..1 in float32, of latents [1, C, h, w]. Raises DoesNotFit."""
         tile = self.options.tile_px // self.parts.vae_config.spatial_factor
-        return decode(vae, latents.to(self.parts.device, self.parts.dtype), tile)[0].float().cpu()
+        with self._turn, self._fitting(f"the pixels of {list(latents.shape[2:])} latents"):
+            return decode(self.parts.vae, latents.to(self.parts.device, self.parts.dtype), tile)[0].float().cpu()
 
     @torch.inference_mode()
     def encode(self, pixels: Tensor) -> Tensor:
-        """Latents [1, C, h, w] in float32 of pixels [3, H, W] in -1..1; both sides must be multiples of the VAE's factor."""
+        """Latents [1, C, h, w] in float32 of pixels [3, H, W] in -1..1; both sides must be multiples of the VAE's factor.
+
+        Raises DoesNotFit.
+        """
         factor = self.parts.vae_config.spatial_factor
-        there = pixels[None].to(self.parts.device, self.parts.dtype)
-        return encode(self.parts.vae, there, factor, self.options.tile_px // factor).float().cpu()
+        with self._turn, self._fitting(f"the latents of {list(pixels.shape[1:])} pixels"):
+            there = pixels[None].to(self.parts.device, self.parts.dtype)
+            return encode(self.parts.vae, there, factor, self.options.tile_px // factor).float().cpu()
 
 
 def crop(pixels: Tensor, width: int, height: int) -> CoverImage:

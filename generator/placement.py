@@ -35,12 +35,18 @@ class Need:
 
     def by_device(self, options: ModelOptions) -> dict[str, int]:
         """Bytes at the same time on each device."""
-        text_device = options.text_device or options.device
-        if text_device == options.device and options.offload == "in_turn":
-            return {options.device: int((max(self.transformer + self.work, self.text_encoder) + self.vae) * MARGIN)}
-        needs = {options.device: self.transformer + self.vae + self.work}
+        device, text_device = (str(_indexed(name)) for name in (options.device, options.text_device or options.device))
+        if text_device == device and options.offload == "in_turn":
+            return {device: int((max(self.transformer + self.work, self.text_encoder) + self.vae) * MARGIN)}
+        needs = {device: self.transformer + self.vae + self.work}
         needs[text_device] = needs.get(text_device, 0) + self.text_encoder
         return {device: int(need * MARGIN) for device, need in needs.items()}
+
+
+def _indexed(device: str) -> torch.device:
+    """ "cuda" is "cuda:0"."""
+    place = torch.device(device)
+    return torch.device(place.type, 0) if place.type == "cuda" and place.index is None else place
 
 
 def weigh(folder: Path, precision: Precision, unused: str = "") -> int:
@@ -79,7 +85,8 @@ def free_bytes(device: str) -> int | None:
     """What can be taken on `device` now; None where that cannot be known."""
     place = torch.device(device)
     if place.type == "cuda":
-        return int(torch.cuda.mem_get_info(place)[0])
+        unused = torch.cuda.memory_reserved(place) - torch.cuda.memory_allocated(place)  # torch keeps it for us
+        return int(torch.cuda.mem_get_info(place)[0]) + unused
     return _free_host_bytes() if place.type == "cpu" else None
 
 
@@ -101,10 +108,12 @@ def _free_host_bytes() -> int | None:
     return free if left is None else min(left, free or left)
 
 
-def batch_that_fits(options: ModelOptions, work: int) -> int:
-    """How many pictures that each take `work` bytes have room now, from 1 to the largest batch allowed."""
+def batch_that_fits(options: ModelOptions, work: int, to_load: int = 0) -> int:
+    """How many pictures that each take `work` bytes have room, from 1 to the largest batch allowed. to_load: bytes of weights
+    that will come first.
+    """
     free = free_bytes(options.device)
-    return options.max_batch if free is None else max(1, min(options.max_batch, int(free / MARGIN) // max(1, work)))
+    return options.max_batch if free is None else max(1, min(options.max_batch, int(free / MARGIN - to_load) // max(1, work)))
 
 
 def check_fit(folder: Path, options: ModelOptions, work: int, free: dict[str, int | None] | None = None) -> None:

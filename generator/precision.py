@@ -45,6 +45,6 @@ def _to_float8(layer: nn.Linear) -> nn.Module:
         except ImportError as exc:
             raise GeneratorError(f"float8 needs the library torchao ({exc}): pip install 'fengmian[float8]'") from exc
         has_product = layer.weight.device.type == "cuda" and torch.cuda.get_device_capability(layer.weight.device) >= (8, 9)
-        quantize_(layer, Float8DynamicActivationFloat8WeightConfig(granularity=PerRow()) if has_product
-                  else Float8WeightOnlyConfig())
+        quantize_(layer, Float8DynamicActivationFloat8WeightConfig(granularity=PerRow(), set_inductor_config=False)
+                  if has_product else Float8WeightOnlyConfig(set_inductor_config=False))
     return layer

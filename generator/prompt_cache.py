@@ -43,6 +43,8 @@ class PromptCache:
     def keep(self, prompt: str, states: Tensor) -> None:
         """Remember `states` [T, W] of `prompt`. A disk that takes no file is told in the log, and costs nothing else."""
         name, here = self._name(prompt), states.detach().cpu().contiguous()
+        if not bool(torch.isfinite(here).all()):
+            return
         self._remember(name, here)
         if self.folder is None:
             return

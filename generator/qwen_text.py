@@ -22,7 +22,7 @@ DROPPED_TOKENS = 34
 MAX_TOKENS = 1024
 NO_PROMPT = " "
 PREFIXES = ("model.language_model.", "language_model.model.", "model.")
-UNUSED = r"(model\.)?visual\..*|lm_head\..*"
+UNUSED = r"(model\.)?visual\..*|(language_model\.)?lm_head\..*"
 """Of the published checkpoint: what sees pictures and what speaks."""
 
 
@@ -52,6 +52,8 @@ def load_qwen_reader(folder: Path, tokenizer_folder: Path, device: str | torch.d
     from transformers import AutoTokenizer, Qwen2_5_VLConfig
     from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextModel
 
+    if not tokenizer_folder.is_dir():
+        raise CheckpointError(f"{tokenizer_folder}: no such folder; the tokenizer lies there")
     try:
         config = Qwen2_5_VLConfig.from_pretrained(folder, local_files_only=True).text_config
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder, local_files_only=True)

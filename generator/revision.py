@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from generator.errors import CheckpointError
-from generator.options import LoraFile, ModelOptions
+from generator.options import LoraFile, ModelOptions, Precision
 
 INDEX_FILE = "model_index.json"
 RECORD_FILE = "fengmian-model.json"
@@ -23,7 +23,7 @@ def checkpoint_name(folder: Path, options: ModelOptions | None = None, lora: Lor
     options = options or ModelOptions()
     if not (folder / INDEX_FILE).is_file():
         raise CheckpointError(f"{folder / INDEX_FILE}: no such file; a checkpoint folder has one")
-    marks = [] if options.precision == "float32" else [str(options.precision)]
+    marks = [] if options.precision == "float32" else [numerics(options.precision, options.device.partition(":")[0])]
     acting = (lora,) if lora else () if options.switch_loras else options.loras
     marks += [f"lora:{each.name}@{_lora_revision(each.file)}" + (f"*{each.weight:g}" if each.weight != 1 else "")
               for each in acting]
@@ -35,7 +35,12 @@ def checkpoint_name(folder: Path, options: ModelOptions | None = None, lora: Lor
 def _lora_revision(file: Path) -> str:
     if not file.is_file():
         raise CheckpointError(f"{file}: no such LoRA file")
-    return _file_digest(file, {}).hex()[:12]
+    return _file_digest(file, _read_records(file.parent).get(file.name, {})).hex()[:12]
+
+
+def numerics(precision: Precision, device_type: str) -> str:
+    """The precision, and where it means other products on other devices, which."""
+    return "float8-weights" if precision == "float8" and device_type == "cpu" else precision
 
 
 def revision(folder: str | Path) -> str:
@@ -44,7 +49,7 @@ def revision(folder: str | Path) -> str:
     Files that a pull has verified are not read again as long as they have the recorded size.
     """
     folder = Path(folder)
-    recorded = _read_record(folder)
+    recorded = _read_records(folder)
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*")):
         if file.suffix in {".safetensors", ".json", ".txt"} and file.name != RECORD_FILE and file.is_file():
@@ -54,6 +59,15 @@ def revision(folder: str | Path) -> str:
             digest.update(name.encode())
             digest.update(_file_digest(file, recorded.get(name, {})))
     return digest.hexdigest()[:12]
+
+
+def _read_records(folder: Path) -> dict[str, dict[str, object]]:
+    """What the pull that brought `folder`, or a folder up to two above it, says of the files in it."""
+    for above in (folder, *folder.resolve().parents[:2]):
+        if recorded := _read_record(above):
+            inner = "" if above == folder else folder.resolve().relative_to(above).as_posix() + "/"
+            return {name.removeprefix(inner): told for name, told in recorded.items() if name.startswith(inner)}
+    return {}
 
 
 def _read_record(folder: Path) -> dict[str, dict[str, object]]:

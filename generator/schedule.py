@@ -1,7 +1,8 @@
 """Schedules: which noise levels a flow-matching sampler visits. Source: Esser et al. 2024 (SD3), section 5.3.2."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,11 +24,37 @@ class ScheduleConfig:
         return self.base_shift + slope * (tokens - self.base_image_seq_len)
 
     @classmethod
+    def read(cls, content: dict[str, Any]) -> "ScheduleConfig":
+        """From a published scheduler_config.json, with the reference's values for what it leaves out.
+
+        Raises ValueError for a schedule of another kind.
+        """
+        unknown = [f"{name} {content[name]!r}" for name, value in SINGLE_VALUES.items() if content.get(name, value) != value]
+        if unknown:
+            raise ValueError(f"{unknown[0]}: this schedule is not known")
+        values: dict[str, Any] = {name: content.get(name, default) for name, default in REFERENCE.items()}
+        for name, value in values.items():
+            if isinstance(value, bool) or not (isinstance(value, int | float) or (name == "shift_terminal" and value is None)):
+                raise ValueError(f"{name} {value!r} is not a number")
+        shift = values.pop("shift")
+        if not content.get("use_dynamic_shifting", False):
+            return replace(cls.constant(shift), shift_terminal=values["shift_terminal"])
+        if values["max_image_seq_len"] <= values["base_image_seq_len"]:
+            raise ValueError("max_image_seq_len must be larger than base_image_seq_len")
+        return cls(**values)
+
+    @classmethod
     def constant(cls, shift: float) -> "ScheduleConfig":
         """The same shift, e to the mu, for every size."""
         return cls(base_shift=math.log(shift), max_shift=math.log(shift), shift_terminal=None)
 
 
+SINGLE_VALUES = {"time_shift_type": "exponential", "use_karras_sigmas": False, "use_exponential_sigmas": False,
+                 "use_beta_sigmas": False, "invert_sigmas": False, "stochastic_sampling": False, "num_train_timesteps": 1000}
+"""Published settings with a single value that we know."""
+REFERENCE: dict[str, float | None] = {"base_shift": 0.5, "max_shift": 1.15, "base_image_seq_len": 256, "max_image_seq_len": 4096,
+                                      "shift_terminal": None, "shift": 1.0}
+"""What FlowMatchEulerDiscreteScheduler of diffusers takes where nothing is said."""
 QWEN_SCHEDULE = ScheduleConfig()
 
 

@@ -152,9 +152,9 @@ class QwenVAE(nn.Module):
     def encode_halo(self) -> int:
         """How many latent positions to each side the head depends on: 3x3 convolutions at 1, 2, 4... pixels."""
         scales = len(self.config.dim_mult)
-        blocks = sum(2.0 * self.config.num_res_blocks * 2**scale for scale in range(scales))
+        blocks = sum(2.0 * self.config.num_res_blocks * 2.0**scale for scale in range(scales))
         downsampling = sum(2.0**scale for scale in range(1, scales))
-        return math.ceil((1 + blocks + downsampling) / 2 ** (scales - 1))
+        return math.ceil((1 + blocks + downsampling) / 2.0 ** (scales - 1))
 
     def decode(self, latents: Tensor) -> Tensor:
         """Normalised latents [B, C, h, w] to pixels [B, 3, 8h, 8w], clamped to -1..1."""

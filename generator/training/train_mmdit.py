@@ -156,7 +156,8 @@ def export(network: MMDiT, folder: Path) -> None:
         shutil.copytree(folder / part, target / part, dirs_exist_ok=True)
     (target / "scheduler").mkdir(exist_ok=True)
     schedule = {"_class_name": "FlowMatchEulerDiscreteScheduler", "base_shift": 0.5, "max_shift": 0.9,
-                "base_image_seq_len": 64, "max_image_seq_len": 1024, "shift_terminal": None}
+                "base_image_seq_len": 64, "max_image_seq_len": 1024, "shift_terminal": None,
+                "use_dynamic_shifting": True}
     (target / "scheduler" / "scheduler_config.json").write_text(json.dumps(schedule, indent=1) + "\n")
     (target / "model_index.json").write_text(json.dumps({"_class_name": PROJECT}, indent=1) + "\n")
 

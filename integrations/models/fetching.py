@@ -39,6 +39,9 @@ class Wire:
     def fetch(self, url: str, params: Mapping[str, str], file: RepoFile, part: Path, tell: Callable[[int], None]) -> None:
         """Write into `part` what it lacks of `file`. Raises as ModelHub.fetch does."""
         have = part.stat().st_size if part.exists() else 0
+        if have > file.size:  # of another revision, or spoilt: nothing could follow it
+            part.unlink()
+            have = 0
         if have == file.size > 0:
             return
         try:

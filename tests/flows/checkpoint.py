@@ -31,7 +31,7 @@ def write_checkpoint(folder: Path, seed: int = 0) -> Path:
     write_text_encoder(folder / "text_encoder", states)
     write_json(folder / "scheduler" / "scheduler_config.json", {
         "_class_name": "FlowMatchEulerDiscreteScheduler", "base_shift": 0.5, "max_shift": 0.9, "base_image_seq_len": 64,
-        "max_image_seq_len": 1024, "shift_terminal": None})
+        "max_image_seq_len": 1024, "shift_terminal": None, "use_dynamic_shifting": True})
     write_json(folder / "model_index.json", {"_class_name": PROJECT})
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\nRandom numbers for tests.\n")
     return folder

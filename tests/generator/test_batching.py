@@ -109,6 +109,16 @@ def test_cancelling_one_leaves_the_others(batcher, painter):
         picture(request(seed)) for seed in (99, 0, 2)]
 
 
+def test_who_gives_up_while_waiting_keeps_no_place(batcher, painter):
+    hold(batcher, painter)
+    for ticket in [batcher.submit(request(seed)) for seed in range(20)]:
+        ticket.cancel()
+    last = batcher.submit(request(50))
+    painter.go.set()
+    assert last.result(5) == picture(request(50))
+    assert painter.batches == [[99], [50]]
+
+
 def test_progress_is_told_to_each(batcher, painter):
     painter.go.set()
     seen = {0: [], 1: []}

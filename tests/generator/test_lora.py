@@ -103,6 +103,32 @@ def test_switched_loras_act_one_at_a_time_and_leave_the_network_as_it_was(pipeli
     assert torch.equal(velocity(network), plain)
 
 
+@pytest.mark.parametrize(("told", "alpha"), [
+    ({"lora_alpha": 12}, 12), ({"lora_alpha": 12, "use_rslora": True}, 12),
+    ({"lora_alpha": 12, "alpha_pattern": {"transformer_blocks.0.attn.to_q": 6}}, 6)])
+def test_alpha_in_the_header_is_read_as_diffusers_does(reference_pipeline, pipeline_folder, tmp_path, reference_velocity,
+                                                       told, alpha):
+    plain = load_file(write_diffusers(pipeline_folder, tmp_path / "plain.safetensors"))
+    layers = {name.removeprefix("transformer."): tensor for name, tensor in plain.items() if "blocks.0.attn.to_q" in name}
+    settings = {"r": RANK, "target_modules": ["transformer_blocks.0.attn.to_q"], "peft_type": "LORA", **told}
+    type(reference_pipeline).save_lora_weights(tmp_path, layers, weight_name="trained.safetensors",
+                                               transformer_lora_adapter_metadata=settings)
+    file = tmp_path / "trained.safetensors"
+    part, = load_lora(file).parts.values()
+    assert part.scale == pytest.approx(alpha / (RANK**0.5 if told.get("use_rslora") else RANK))
+    merged = load_transformer(pipeline_folder / "transformer", merge=[load_lora(file)])
+    torch.testing.assert_close(velocity(merged), reference_velocity(file), atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize(("content", "rule"), [("no json", "not readable"), ("[]", "no JSON object"),
+                                               ('{"transformer.use_dora": true}', "use_dora")])
+def test_a_header_that_cannot_be_followed_is_refused(pipeline_folder, tmp_path, content, rule):
+    file = write_diffusers(pipeline_folder, tmp_path / "odd.safetensors")
+    save_file(load_file(file), file, metadata={"lora_adapter_metadata": content})
+    with pytest.raises(CheckpointError, match=rule):
+        load_lora(file)
+
+
 def request(checkpoint):
     return CoverRequest(prompt="云", negative="", width=64, height=64, steps=4, guidance=1, seed=3, checkpoint=checkpoint)
 

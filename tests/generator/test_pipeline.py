@@ -88,3 +88,30 @@ def test_orders_of_several_sizes_are_sorted_into_batches(painter, monkeypatch):
 def test_a_batch_of_several_checkpoints_is_refused(painter):
     with pytest.raises(ValueError, match="one checkpoint"):
         painter.generate_batch([Order(request=request(painter)), Order(request=request(painter, checkpoint="another"))])
+
+
+@pytest.mark.parametrize("half", ["decode", "encode"])
+def test_pixels_larger_than_memory_are_refused(painter, monkeypatch, half):
+    def full(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+
+    monkeypatch.setattr(pipeline, half, full)
+    with pytest.raises(DoesNotFit, match="do not fit on cpu"):
+        getattr(painter, half)(torch.zeros(1, 4, 8, 8) if half == "decode" else torch.zeros(3, 64, 64))
+
+
+def test_hashes_of_a_pull_are_not_made_again(painter, pipeline_folder, tmp_path, monkeypatch):
+    import hashlib
+    import json
+    import shutil
+
+    from generator import revision
+
+    folder = shutil.copytree(pipeline_folder, tmp_path / "pulled")
+    files = {file.relative_to(folder).as_posix(): {"size": file.stat().st_size,
+                                                   "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+             for file in folder.rglob("*") if file.is_file()}
+    expected = [revision.revision(folder), revision.revision(folder / "text_encoder")]
+    (folder / revision.RECORD_FILE).write_text(json.dumps({"files": files}))
+    monkeypatch.setattr(revision, "_digest_once", lambda *arguments: pytest.fail("read"))
+    assert [revision.revision(folder), revision.revision(folder / "text_encoder")] == expected

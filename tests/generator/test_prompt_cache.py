@@ -76,3 +76,21 @@ def test_another_precision_reads_anew(pipeline_folder, tmp_path):
     Parts(pipeline_folder, ModelOptions(prompt_cache=tmp_path)).read(["云"])
     Parts(pipeline_folder, ModelOptions(prompt_cache=tmp_path, precision="bfloat16")).read(["云"])
     assert len(list(tmp_path.glob("*.safetensors"))) == 2
+
+
+def test_another_tokenizer_reads_anew(pipeline_folder, tmp_path):
+    import shutil
+
+    folder = shutil.copytree(pipeline_folder, tmp_path / "model")
+    options = ModelOptions(prompt_cache=tmp_path / "prompts")
+    Parts(folder, options).read(["云"])
+    (folder / "tokenizer" / "added.json").write_text("{}")
+    Parts(folder, options).read(["云"])
+    assert len(list((tmp_path / "prompts").glob("*.safetensors"))) == 2
+
+
+def test_states_that_are_not_finite_are_not_kept(tmp_path):
+    cache = PromptCache("encoder", tmp_path)
+    cache.keep("云", STATES * float("nan"))
+    assert cache.find("云") is None
+    assert list(tmp_path.iterdir()) == []

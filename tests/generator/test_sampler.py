@@ -103,3 +103,28 @@ def test_the_token_grid_covers_every_size(size, grid):
 def test_a_seed_is_the_same_noise_every_time():
     assert torch.equal(draw_noise((3, 5), 16, 42), draw_noise((3, 5), 16, 42))
     assert not torch.equal(draw_noise((3, 5), 16, 42), draw_noise((3, 5), 16, 43))
+
+
+@pytest.mark.parametrize("content", [
+    {"use_dynamic_shifting": True}, {"use_dynamic_shifting": False, "shift": 3.0}, {},
+    {"use_dynamic_shifting": True, "shift_terminal": 0.02, "max_shift": 0.9, "max_image_seq_len": 8192},
+    {"shift": 2.0, "shift_terminal": 0.1}])
+def test_a_published_schedule_means_what_it_means_to_the_reference(content):
+    import numpy as np
+    from diffusers import FlowMatchEulerDiscreteScheduler
+    from diffusers.pipelines.qwenimage.pipeline_qwenimage import calculate_shift
+
+    scheduler = FlowMatchEulerDiscreteScheduler(**content)
+    told = scheduler.config
+    scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / 9, 9), mu=calculate_shift(
+        1024, told.base_image_seq_len, told.max_image_seq_len, told.base_shift, told.max_shift))
+    torch.testing.assert_close(noise_levels(9, 1024, ScheduleConfig.read(content)), scheduler.sigmas, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("content", "rule"), [
+    ({"time_shift_type": "linear"}, "time_shift_type 'linear'"), ({"use_karras_sigmas": True}, "use_karras_sigmas"),
+    ({"max_shift": "big"}, "max_shift 'big' is not a number"), ({"shift": None}, "shift None"),
+    ({"use_dynamic_shifting": True, "max_image_seq_len": 256}, "max_image_seq_len")])
+def test_a_schedule_of_another_kind_is_refused(content, rule):
+    with pytest.raises(ValueError, match=rule):
+        ScheduleConfig.read(content)

@@ -15,7 +15,7 @@ from generator.errors import Cancelled
 from generator.latents import PATCH
 from generator.masks import Mask
 from generator.pipeline import CoverPainter, Progress
-from generator.request import MAX_PROMPT_CHARACTERS, MAX_STEPS, CoverImage, CoverRequest
+from generator.request import CoverImage, CoverRequest, check_prompts, check_sampling
 
 MAX_VARIANTS = 256
 ANCHORS = ("left", "center", "right", "top", "bottom")
@@ -37,12 +37,7 @@ class Brush:
     cancelled: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.steps <= MAX_STEPS:
-            raise ValueError(f"steps: {self.steps} is not from 1 to {MAX_STEPS}")
-        if not 1 <= self.guidance <= 30:
-            raise ValueError(f"guidance: {self.guidance} is not from 1 to 30")
-        if not 0 <= self.seed < 2**63:
-            raise ValueError(f"seed: {self.seed} is not from 0 to 2**63-1")
+        check_sampling(self.steps, self.guidance, self.seed)
         if not 0 < self.strength <= 1:
             raise ValueError(f"strength: {self.strength} is not above 0 and at most 1")
         if int(self.steps - self.steps * self.strength) >= self.steps:
@@ -161,11 +156,7 @@ def anchor_sides(canvas_size: tuple[int, int], size: tuple[int, int], anchor: st
 
 
 def _draft(canvas: Canvas, alpha: Tensor | None, prompt: str, brush: Brush) -> Draft:
-    if not prompt.strip():
-        raise ValueError("prompt: it is empty")
-    for name, text in (("prompt", prompt), ("negative", brush.negative)):
-        if len(text) > MAX_PROMPT_CHARACTERS:
-            raise ValueError(f"{name}: it has {len(text)} characters; at most {MAX_PROMPT_CHARACTERS} are allowed")
+    check_prompts(prompt, brush.negative)
     mask = None if alpha is None else canvas.latent_mask(alpha)
     is_from_picture = alpha is not None or brush.strength < 1
     return Draft(prompt=prompt, negative=brush.negative, grid=canvas.grid, steps=brush.steps, guidance=brush.guidance,

@@ -12,6 +12,25 @@ MAX_STEPS = 200
 MAX_PROMPT_CHARACTERS = 2000
 
 
+def check_prompts(prompt: str, negative: str) -> None:
+    """Raise ValueError for a prompt that is empty, and for one that is too long."""
+    if not prompt.strip():
+        raise ValueError("prompt: it is empty")
+    for name, text in (("prompt", prompt), ("negative", negative)):
+        if len(text) > MAX_PROMPT_CHARACTERS:
+            raise ValueError(f"{name}: it has {len(text)} characters; at most {MAX_PROMPT_CHARACTERS} are allowed")
+
+
+def check_sampling(steps: int, guidance: float, seed: int) -> None:
+    """Raise ValueError for a number that the sampler does not take."""
+    if not 1 <= steps <= MAX_STEPS:
+        raise ValueError(f"steps: {steps} is not from 1 to {MAX_STEPS}")
+    if not 1 <= guidance <= 30:
+        raise ValueError(f"guidance: {guidance} is not from 1 to 30")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed: {seed} is not from 0 to 2**63-1")
+
+
 @dataclass(frozen=True, kw_only=True)
 class CoverRequest:
     """Everything that decides the pixels of one cover, and nothing else.
@@ -35,18 +54,8 @@ class CoverRequest:
             side = getattr(self, name)
             if not MIN_SIDE_PX <= side <= MAX_SIDE_PX:
                 raise ValueError(f"size: {name} is {side} px; it must be from {MIN_SIDE_PX} to {MAX_SIDE_PX}")
-        if not self.prompt.strip():
-            raise ValueError("prompt: it is empty")
-        for name in ("prompt", "negative"):
-            length = len(getattr(self, name))
-            if length > MAX_PROMPT_CHARACTERS:
-                raise ValueError(f"{name}: it has {length} characters; at most {MAX_PROMPT_CHARACTERS} are allowed")
-        if not 1 <= self.steps <= MAX_STEPS:
-            raise ValueError(f"steps: {self.steps} is not from 1 to {MAX_STEPS}")
-        if not 1 <= self.guidance <= 30:
-            raise ValueError(f"guidance: {self.guidance} is not from 1 to 30")
-        if not 0 <= self.seed < 2**63:
-            raise ValueError(f"seed: {self.seed} is not from 0 to 2**63-1")
+        check_prompts(self.prompt, self.negative)
+        check_sampling(self.steps, self.guidance, self.seed)
 
     @property
     def fingerprint(self) -> str:

@@ -1,4 +1,4 @@
-"""Edits on latents: what stays, what is painted, and diffusers' pipelines on the same small checkpoint."""
+"""Edits on latents: what stays and what is painted. Parity with diffusers is in test_edit_parity.py."""
 
 import re
 from dataclasses import replace
@@ -11,7 +11,6 @@ import torch
 from generator.canvas import Sides
 from generator.edit import MAX_VARIANTS, Brush, Editor, anchor_sides
 from generator.errors import Cancelled
-from generator.latents import pack
 from generator.masks import (
     create_drawn_mask,
     create_elliptical_mask,
@@ -20,29 +19,11 @@ from generator.masks import (
 )
 from generator.pipeline import CoverPainter
 from generator.request import CoverImage, CoverRequest
+from tests.generator.editing import Tallied, difference, photo, pixels
 
 TOLERANCE = 1e-4
 PROMPT = "云原生架构 illustration 🌙"
 QUICK = Brush(steps=2, guidance=1.0)
-
-
-class Tallied(CoverPainter):
-    """A painter that counts what it is asked for."""
-
-    encoded = decoded = 0
-    drafted = 0
-
-    def encode(self, pixels):
-        self.encoded += 1
-        return super().encode(pixels)
-
-    def decode(self, latents):
-        self.decoded += 1
-        return super().decode(latents)
-
-    def sample(self, drafts, checkpoint):
-        self.drafted += len(drafts)
-        return super().sample(drafts, checkpoint)
 
 
 @pytest.fixture(scope="module")
@@ -54,28 +35,6 @@ def painter(pipeline_folder):
 def editor(painter):
     painter.encoded = painter.decoded = painter.drafted = 0
     return Editor(painter)
-
-
-@pytest.fixture(scope="module")
-def bundled():
-    return Editor(Tallied())
-
-
-def photo(width=97, height=75, seed=0):
-    """Soft shapes and some grain, in a size that is no multiple of anything."""
-    rows, columns = np.mgrid[0:height, 0:width]
-    soft = np.stack([128 + 90 * np.sin(columns / 17 + shade) * np.cos(rows / 13) for shade in range(3)], 2)
-    grain = np.random.default_rng(seed).integers(-12, 13, soft.shape)
-    return CoverImage(width=width, height=height, rgb=np.clip(soft + grain, 0, 255).astype(np.uint8).tobytes())
-
-
-def pixels(picture):
-    return np.frombuffer(picture.rgb, np.uint8).reshape(picture.height, picture.width, 3).astype(int)
-
-
-def difference(first, second):
-    """[H, W], in levels."""
-    return np.abs(pixels(first) - pixels(second)).max(2)
 
 
 MASKS = {
@@ -419,86 +378,3 @@ def test_a_painted_canvas_is_the_generated_picture_and_needs_no_encoding(editor)
     assert found.max() == 0
     with pytest.raises(ValueError, match="checkpoint: the request asks for 'another'"):
         editor.paint(replace(request, checkpoint="another"))
-
-
-# diffusers.
-
-def reference(reference_pipeline, name):
-    """Another pipeline of diffusers around the same networks, with a scheduler of its own."""
-    import diffusers
-
-    parts = dict(reference_pipeline.components)
-    parts["scheduler"] = type(parts["scheduler"]).from_config(parts["scheduler"].config)
-    pipeline = getattr(diffusers, name)(**parts)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
-
-
-STRENGTHS = [(10, 0.6), (6, 1.0), (4, 0.25), (10, 0.3), (7, 0.6), (6, 0.55), (3, 0.01)]
-ASKED = {"prompt": PROMPT, "negative_prompt": "blurry, 文字", "true_cfg_scale": 4.0, "width": 96, "height": 64,
-         "output_type": "latent"}
-
-
-@pytest.mark.parametrize(("steps", "strength"), STRENGTHS)
-def test_inpainting_equals_the_reference(reference_pipeline, editor, steps, strength):
-    canvas, mask = editor.open(photo(96, 64)), create_rectangular_mask(24, 16, 40, 32)
-    expected = reference(reference_pipeline, "QwenImageInpaintPipeline")(
-        **ASKED, image=canvas.latents, masked_image_latents=canvas.latents, mask_image=canvas.alpha(mask)[None, None],
-        strength=strength, num_inference_steps=steps, generator=torch.Generator().manual_seed(9)).images
-    edited = editor.inpaint(canvas, mask, PROMPT, Brush(negative="blurry, 文字", steps=steps, guidance=4.0, seed=9,
-                                                        strength=strength))
-    torch.testing.assert_close(pack(edited.latents), expected, atol=TOLERANCE, rtol=0)
-
-
-@pytest.mark.parametrize(("steps", "strength"), STRENGTHS)
-def test_image_to_image_equals_the_reference(reference_pipeline, editor, steps, strength):
-    canvas = editor.open(photo(96, 64))
-    expected = reference(reference_pipeline, "QwenImageImg2ImgPipeline")(
-        **ASKED, image=canvas.latents, strength=strength, num_inference_steps=steps,
-        generator=torch.Generator().manual_seed(9)).images
-    edited = editor.img2img(canvas, PROMPT, Brush(negative="blurry, 文字", steps=steps, guidance=4.0, seed=9, strength=strength))
-    torch.testing.assert_close(pack(edited.latents), expected, atol=TOLERANCE, rtol=0)
-
-
-def test_an_opened_picture_has_the_latents_of_the_reference(reference_pipeline, editor):
-    pipeline = reference(reference_pipeline, "QwenImageImg2ImgPipeline")
-    image = torch.from_numpy(pixels(photo(96, 64))).permute(2, 0, 1)[None].float() / 127.5 - 1
-    with torch.no_grad():
-        moments = pipeline.vae.encode(image[:, :, None]).latent_dist.mode()[:, :, 0]
-    mean, deviation = (torch.tensor(values).view(1, -1, 1, 1) for values in
-                       (pipeline.vae.config.latents_mean, pipeline.vae.config.latents_std))
-    torch.testing.assert_close(editor.open(photo(96, 64)).latents, (moments - mean) / deviation, atol=TOLERANCE, rtol=0)
-
-
-# The bundled model: latents 32 times smaller.
-
-def test_the_bundled_model_edits_too(bundled):
-    master = photo(330, 210)
-    bundled.painter.encoded = bundled.painter.decoded = 0
-    canvas = bundled.open(master)
-    mask = create_elliptical_mask(101, 33, 120, 77)
-    grown = bundled.outpaint(bundled.inpaint(canvas, mask, "火山", QUICK), Sides(left=45, bottom=70), "大面积留白", QUICK)
-    final, report = bundled.render(grown)
-    assert (final.width, final.height) == (375, 280)
-    outside = mask.draw(330, 210) == 0
-    assert np.abs(pixels(final)[:210, 45:] - pixels(master))[outside].max() == 0 == report.outside_max_difference
-    assert (bundled.painter.encoded, bundled.painter.decoded) == (1, 1)
-
-
-def test_light_and_colour_continue_over_the_seam_of_a_grown_cover(bundled):
-    request = CoverRequest(prompt="云原生，主体位于右侧，大面积留白", negative="", width=384, height=256, steps=8, guidance=3.0,
-                           seed=3, checkpoint=bundled.painter.checkpoint)
-    grown = bundled.outpaint(bundled.paint(request), Sides(left=100, top=61, right=100), request.prompt, Brush(steps=8))
-    final, report = bundled.render(grown)
-    assert report.seam_gradient_ratio < 1.3
-    column = pixels(final)[61:, 99:101]
-    assert np.abs(column[:, 0] - column[:, 1]).mean() < 4
-
-
-def test_a_prompt_looks_the_same_in_all_variants_that_share_it(bundled):
-    """Where the masks lie so far apart that no pixel of one depends on latents of the other."""
-    left, right = create_rectangular_mask(0, 0, 64, 96), create_rectangular_mask(704, 0, 64, 96)
-    found = bundled.variants(bundled.open(photo(768, 96)), {left: ["红色"], right: ["蓝色", "绿色"]}, QUICK)
-    blue, green = (bundled.render(variant.canvas)[0] for variant in found)
-    assert difference(blue, green)[:, :64].max() <= 1
-    assert difference(blue, green)[:, 704:].max() > 1

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from flows.console import Watcher, hear, place_sheet, print_json
 from flows.errors import BadInput
@@ -19,7 +19,7 @@ from flows.wiring import ports
 from generator.masks import Mask, create_drawn_mask, create_elliptical_mask, create_polygonal_mask, create_rectangular_mask
 from generator.request import CoverImage
 from integrations.errors import NotFound, Refused
-from integrations.pictures import decode_file, encode
+from integrations.pictures import Background, decode_file, encode
 
 if TYPE_CHECKING:
     from generator.canvas import Canvas
@@ -61,7 +61,7 @@ def draw_mask(*, rect: str, ellipse: str, polygon: str, file: Path | None, inver
             mask = create_polygonal_mask([(x, y) for x, y in points], feather_px)
         else:
             assert file is not None
-            mask = create_drawn_mask(_open(file), str(file), feather_px)
+            mask = create_drawn_mask(_open(file, "black"), str(file), feather_px)
     return ~mask if invert else mask
 
 
@@ -133,7 +133,7 @@ class MaskSpec(BaseModel):
             mask = create_polygonal_mask(self.polygon, self.feather)
         else:
             assert self.file is not None
-            mask = create_drawn_mask(_open(folder / self.file), str(self.file), self.feather)
+            mask = create_drawn_mask(_open(folder / self.file, "black"), str(self.file), self.feather)
         return ~mask if self.invert else mask
 
 
@@ -142,7 +142,7 @@ class VariantsSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     masks: dict[str, MaskSpec] = Field(min_length=1, max_length=16)
-    prompts: dict[str, tuple[str, ...]]
+    prompts: dict[str, Annotated[tuple[str, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)]]
     combinations: tuple[tuple[int, ...], ...] | None = None
     negative: str = ""
     seed: int = 0
@@ -226,9 +226,10 @@ def _check_apart(file: Path, picture: Path) -> None:
         bad(f"out: {str(file)!r} is the picture itself, which stays as it is; give another name")
 
 
-def _open(file: Path) -> CoverImage:
+def _open(file: Path, background: Background = "white") -> CoverImage:
+    """The picture in `file`; what is transparent is white, or in a mask black: it stays."""
     try:
-        return decode_file(file)
+        return decode_file(file, background)
     except (NotFound, Refused) as exc:
         raise BadInput(str(exc)) from exc
 

@@ -29,6 +29,7 @@ def checkpoint_name(folder: Path, options: ModelOptions | None = None, lora: Lor
               for each in acting]
     marks += [f"shift{options.shift:g}"] if options.shift is not None else []
     marks += [f"cache{options.step_cache:g}"] if options.step_cache else []
+    marks += ["compiled"] if options.compile != "off" else []
     return "+".join([f"{folder.resolve().name}@{revision(folder)}", *marks])
 
 

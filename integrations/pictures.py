@@ -12,6 +12,7 @@ from generator.request import MIN_SIDE_PX, CoverImage
 from integrations.errors import NotFound, Refused
 
 Format = Literal["png", "webp"]
+Background = Literal["white", "black"]
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 40_000_000
 MAX_FILE_BYTES = 64 * 2**20
@@ -39,8 +40,8 @@ def encode(picture: CoverImage, format: Format) -> bytes:
     return file.getvalue()
 
 
-def decode_file(path: Path) -> CoverImage:
-    """The picture in the file at `path`. Raises NotFound, Refused."""
+def decode_file(path: Path, background: Background = "white") -> CoverImage:
+    """The picture in the file at `path`; see `decode`. Raises NotFound, Refused."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
@@ -48,11 +49,11 @@ def decode_file(path: Path) -> CoverImage:
         raise NotFound(f"{path}: there is no such file") from exc
     except OSError as exc:
         raise Refused(f"{path}: {exc.strerror}") from exc
-    return decode(data, str(path))
+    return decode(data, str(path), background)
 
 
-def decode(data: bytes, name: str) -> CoverImage:
-    """The picture in `data`, upright and on white where it was transparent. Raises Refused, starting with `name`.
+def decode(data: bytes, name: str, background: Background = "white") -> CoverImage:
+    """The picture in `data`, upright and on `background` where it was transparent. Raises Refused, starting with `name`.
 
     PNG, JPEG or WebP; 8 bits a channel; grey, palette, RGB or RGBA; one frame; 64 px to 40 million pixels.
     Colour profiles are not applied: they are programs of a stranger's making, and the web means sRGB without one.
@@ -70,7 +71,7 @@ def decode(data: bytes, name: str) -> CoverImage:
         raise Refused(f"{name}: the picture has more than {MAX_PIXELS:,} pixels") from exc
     except DAMAGE as exc:
         raise Refused(f"{name}: the file is damaged: {exc}") from exc
-    flat = Image.new("RGBA", rgba.size, "white")
+    flat = Image.new("RGBA", rgba.size, background)
     flat.alpha_composite(rgba)
     return CoverImage(width=flat.width, height=flat.height, rgb=flat.convert("RGB").tobytes())
 

@@ -259,7 +259,7 @@ def test_bad_input_gets_one_line_and_exit_code_two(site, photo, words, line):
     (SPEC.replace("feather", "fether"), "spec.yaml: masks.car.fether: Extra inputs are not permitted"),
     (SPEC.replace("  car: [minimal, sites, caching]\n", ""), "prompts must name at least one for each of the masks sky, car"),
     (SPEC.replace("[minimal, sites, caching]", "[]"), "prompts must name at least one for each of the masks sky, car"),
-    (SPEC.replace("[minimal, sites, caching]", "red"), "spec.yaml: prompts.car: Input should be a valid tuple"),
+    (SPEC.replace("[minimal, sites, caching]", "7"), "spec.yaml: prompts.car: Input should be a valid tuple"),
     (SPEC + "  boat: [red]\n", "spec.yaml: not readable as YAML"),
     (SPEC.replace("  sky: [", "  boat: [red]\n  sky: ["), "prompts must name at least one for each of the masks sky, car"),
     (SPEC.replace("{rect", "{ellipse: [0, 0, 9, 9], rect"), "mask sky: give one of rect, ellipse, polygon and file"),
@@ -318,3 +318,18 @@ def test_variants_do_not_paint_over_their_picture(site, photo):
     assert (answer.code, answer.out) == (2, "")
     assert "out: 'many/variant-000.png' is the picture itself, which stays as it is; give another name" in answer.err
     assert (site.folder / "many" / "variant-000.png").read_bytes() == before
+
+
+def test_one_prompt_needs_no_list_and_a_transparent_mask_leaves_the_rest(site):
+    """As painting programs export masks: white where it counts, nothing elsewhere."""
+    from PIL import Image
+
+    Image.new("RGB", (96, 80), (200, 190, 180)).save("picture.png")
+    mask = Image.new("RGBA", (96, 80), (255, 255, 255, 0))
+    mask.paste((255, 255, 255, 255), (20, 20, 40, 40))
+    mask.save("mask.png")
+    (site.folder / "spec.yaml").write_text("masks: {a: {file: mask.png}}\nprompts: {a: red}\nsteps: 2\n")
+    answer = site.run("edit", "variants", "picture.png", "--spec", "spec.yaml", "--out", "out", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.record["prompts"] == {"a": "red"}
+    assert answer.record["painted_share"] == pytest.approx(20 * 20 / (96 * 80), abs=1e-4)

@@ -171,3 +171,14 @@ def test_a_missing_file_is_not_found(tmp_path):
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(Refused, match=r": Is a directory$"):
         decode_file(tmp_path)
+
+
+def test_what_is_transparent_lies_on_the_background_asked_for():
+    from io import BytesIO
+
+    from PIL import Image
+
+    file = BytesIO()
+    Image.new("RGBA", (64, 64), (255, 255, 255, 0)).save(file, "PNG")
+    assert set(decode(file.getvalue(), "x").rgb) == {255}
+    assert set(decode(file.getvalue(), "x", "black").rgb) == {0}

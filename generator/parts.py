@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from generator.checkpoint import Autoencoder, load_transformer, load_vae, read_transformer_config, read_vae_config
-from generator.config import MiniVAEConfig, QwenVAEConfig
+from generator.config import MiniVAEConfig, MMDiTConfig, QwenVAEConfig
 from generator.errors import CheckpointError
 from generator.latents import PATCH
 from generator.lora import Switch, attach, check_fit, load_lora
@@ -67,6 +67,11 @@ class Parts:
                                   f"{PROJECT}, {', '.join(PUBLISHED)}")
 
     @property
+    def _take_turns(self) -> bool:
+        """Whether text encoder and transformer must not be in memory at once: on devices of their own they may."""
+        return self.options.offload == "in_turn" and self.text_device == self.device
+
+    @property
     def is_empty(self) -> bool:
         """Whether neither of the large networks is in memory."""
         return self._transformer is None and self._reader is None
@@ -83,7 +88,7 @@ class Parts:
 
     def work_bytes(self, grid: tuple[int, int]) -> int:
         """Bytes that one picture of this grid takes while it is made."""
-        width, tokens = read_transformer_config(self.folder / "transformer").width, grid[0] * grid[1]
+        width, tokens = self.transformer_config.width, grid[0] * grid[1]
         factor = self.vae_config.spatial_factor
         tile = (self.options.tile_px + 2 * TILE_MARGIN * factor) ** 2
         pixels = min(tokens * (factor * PATCH) ** 2, tile)
@@ -92,7 +97,7 @@ class Parts:
     def transformer(self, lora: str | None = None) -> MMDiT:
         """The diffusion transformer, with the LoRA of that name switched on."""
         if self._transformer is None:
-            if self.options.offload == "in_turn":
+            if self._take_turns:
                 self._drop_reader()
             self._transformer = self._load_transformer()
         self._switch.active = lora
@@ -113,6 +118,11 @@ class Parts:
         for block in network.blocks if options.compile != "off" else ():
             block.compile(mode=COMPILE_MODES[options.compile, self.device.type == "cuda"])
         return network
+
+    @cached_property
+    def transformer_config(self) -> MMDiTConfig:
+        """The sizes of the transformer, which is not loaded for them."""
+        return read_transformer_config(self.folder / "transformer")
 
     @cached_property
     def vae_config(self) -> QwenVAEConfig | MiniVAEConfig:
@@ -153,7 +163,7 @@ class Parts:
 
     def _load_reader(self) -> Reader:
         if self._reader is None:
-            if self.options.offload == "in_turn" and self._transformer is not None:
+            if self._take_turns and self._transformer is not None:
                 log.info("dropping the transformer from %s to make room for the text encoder", self.device)
                 self._transformer = None
                 self._free()

@@ -63,8 +63,8 @@ def work_bytes(tokens: int, width: int, pixels: int, vae_width: int, precision: 
     """Bytes that live at once while a picture is made: the transformer's activations, or the decoder's, whichever are more.
 
     tokens: of the picture. sequences: how many go through the transformer together. On a CPU `benchmarks.generator` measured 18
-    widths a token (151 MB for 2 x 1,024 tokens of width 1,024) and 3 maps of full size (613 MB for 512x512 by 192); a little more is
-    taken.
+    widths a token (151 MB for 2 x 1,024 tokens of width 1,024) and 3 maps of full size (613 MB for 512x512 by 192); a little more
+    is taken.
     """
     per_value = 4 if precision == "float32" else 2
     return max(sequences * tokens * width * 20, 4 * pixels * vae_width) * per_value

@@ -72,7 +72,9 @@ class Editor:
                       fresh=torch.zeros(picture.height, picture.width), added=torch.zeros(picture.height, picture.width))
 
     def paint(self, request: CoverRequest, progress: Progress | None = None) -> Canvas:
-        """A new picture, as `CoverPainter.generate` makes it, that keeps its latents."""
+        """A new picture, as `CoverPainter.generate` makes it. Where it was painted at its very size it keeps its latents."""
+        if self.painter.parts.has_canvases:
+            return self.open(self.painter.generate(request, progress))
         latents, = self._sample([self.painter.draft(request, progress)], request.checkpoint)
         pixels = self.painter.decode(latents)
         top, left = (pixels.shape[1] - request.height) // 2, (pixels.shape[2] - request.width) // 2

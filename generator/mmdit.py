@@ -142,19 +142,21 @@ class MMDiT(nn.Module):
                           self.out_modulation(rows))
 
     def forward(self, img: Tensor, txt: Tensor | Sequence[Tensor], sigma: Tensor | Modulation, *, grid: tuple[int, int],
-                cache: StepCache | None = None) -> Tensor:
-        """Velocity [B, h*w, C*4] of img [B, h*w, C*4], with grid = (h, w).
+                cache: StepCache | None = None, seen: Tensor | None = None) -> Tensor:
+        """Velocity [B, h*w, C*4] of img [B, h*w, C*4], with grid = (h, w); or of the N tokens of it numbered in seen [N].
 
         txt: [B, T, W], or B tensors [T, W] of any lengths, which do not touch each other. sigma: [B] or [1] in 0..1, or
         what `modulate` made of it. Raises ValueError on shapes that do not fit.
         """
         txt, lengths = _line_up(txt)
-        self._check(img, txt, lengths, grid)
+        self._check(img, txt, lengths, grid, seen)
         mods = sigma if isinstance(sigma, Modulation) else self.modulate(sigma)
         if len(mods.out) not in (1, len(img)):
             raise ValueError(f"sigma has {len(mods.out)} values; it must have 1 or {len(img)}")
         ropes = [joint_rope(*grid, tokens, self.config.axes_dims_rope, self.config.theta, img.device, img.dtype)
                  for tokens in lengths or (txt.shape[1],)]
+        if seen is not None:
+            ropes = [_choose(rope, seen, grid) for rope in ropes]
         img, txt = self.img_in(img), self.txt_in(self.txt_norm(txt))
         start = img
         for number, (block, (img_mod, txt_mod)) in enumerate(zip(self.blocks, mods.blocks, strict=True)):
@@ -173,15 +175,22 @@ class MMDiT(nn.Module):
         velocity: Tensor = self.out(normalise(img, shift, scale))
         return velocity
 
-    def _check(self, img: Tensor, txt: Tensor, lengths: tuple[int, ...] | None, grid: tuple[int, int]) -> None:
-        rows, columns = grid
-        if img.ndim != 3 or img.shape[1:] != (rows * columns, self.config.in_channels):
-            raise ValueError(f"img is {list(img.shape)}; with grid {grid} it must be [B, {rows * columns}, "
-                             f"{self.config.in_channels}]")
+    def _check(self, img: Tensor, txt: Tensor, lengths: tuple[int, ...] | None, grid: tuple[int, int],
+               seen: Tensor | None) -> None:
+        tokens = grid[0] * grid[1] if seen is None else len(seen)
+        if img.ndim != 3 or img.shape[1:] != (tokens, self.config.in_channels):
+            raise ValueError(f"img is {list(img.shape)}; with grid {grid} it must be [B, {tokens}, {self.config.in_channels}]")
         batch = txt.shape[0] if lengths is None else len(lengths)
         if txt.ndim != 3 or batch != img.shape[0] or txt.shape[2] != self.config.joint_attention_dim:
             raise ValueError(f"txt is {list(txt.shape)} for {batch} prompts; it must be [{img.shape[0]}, T, "
                              f"{self.config.joint_attention_dim}]")
+
+
+def _choose(rope: Rope, seen: Tensor, grid: tuple[int, int]) -> Rope:
+    """The tables of the text and of the picture's tokens `seen` alone."""
+    text = len(rope[0]) - grid[0] * grid[1]
+    rows = torch.cat([torch.arange(text), text + seen])
+    return rope[0][rows], rope[1][rows]
 
 
 def _line_up(txt: Tensor | Sequence[Tensor]) -> tuple[Tensor, tuple[int, ...] | None]:

@@ -12,9 +12,10 @@ from torch import Tensor
 from generator.checkpoint import Autoencoder, load_transformer, load_vae, read_transformer_config, read_vae_config
 from generator.config import MiniVAEConfig, MMDiTConfig, QwenVAEConfig
 from generator.errors import CheckpointError
-from generator.latents import PATCH
+from generator.latents import PATCH, token_grid
 from generator.lora import Switch, attach, check_fit, load_lora
 from generator.mmdit import MMDiT
+from generator.native import fit_canvas
 from generator.options import ModelOptions
 from generator.placement import weigh, work_bytes
 from generator.precision import base_dtype
@@ -65,6 +66,18 @@ class Parts:
         if self.pipeline != PROJECT and self.pipeline not in PUBLISHED:
             raise CheckpointError(f"{folder / INDEX_FILE}: _class_name is {self.pipeline!r}; this painter runs "
                                   f"{PROJECT}, {', '.join(PUBLISHED)}")
+
+    @property
+    def has_canvases(self) -> bool:
+        """Whether pictures are painted on native canvases and then resampled, rather than painted at their very size."""
+        return bool(self.pipeline == PROJECT)
+
+    def grid(self, width: int, height: int) -> tuple[int, int]:
+        """(rows, columns) of the tokens that a picture of this size is painted with."""
+        if self.has_canvases:
+            columns, rows = fit_canvas(width, height)
+            return rows, columns
+        return token_grid(width, height, self.vae_config.spatial_factor)
 
     @property
     def _take_turns(self) -> bool:

@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from generator.denoise import Draft, denoise
 from generator.errors import Cancelled
-from generator.latents import token_grid
 from generator.options import ModelOptions
 from generator.parts import PROJECT as PROJECT
 from generator.parts import Parts
@@ -71,13 +71,14 @@ class CoverPainter:
         checkpoint = orders[0].request.checkpoint
         if any(order.request.checkpoint != checkpoint for order in orders):
             raise ValueError("batch: its requests must name one checkpoint")
-        return [None if latents is None else crop(self.decode(latents), order.request.width, order.request.height)
+        finish = fit if self.parts.has_canvases else crop
+        return [None if latents is None else finish(self.decode(latents), order.request.width, order.request.height)
                 for latents, order in zip(self.sample(drafts, checkpoint), orders, strict=True)]
 
     def draft(self, request: CoverRequest, progress: Progress | None = None,
               cancelled: Callable[[], bool] | None = None) -> Draft:
         """What is to be sampled for `request`."""
-        grid = token_grid(request.width, request.height, self.parts.vae_config.spatial_factor)
+        grid = self.parts.grid(request.width, request.height)
         return Draft(prompt=request.prompt, negative=request.negative, grid=grid, steps=request.steps, seed=request.seed,
                      guidance=request.guidance, progress=progress, cancelled=cancelled)
 
@@ -152,6 +153,15 @@ def crop(pixels: Tensor, width: int, height: int) -> CoverImage:
     top, left = (pixels.shape[1] - height) // 2, (pixels.shape[2] - width) // 2
     rgb = to_bytes(pixels[:, top:top + height, left:left + width])
     return CoverImage(width=width, height=height, rgb=rgb.contiguous().numpy().tobytes())
+
+
+def fit(pixels: Tensor, width: int, height: int) -> CoverImage:
+    """Pixels [3, H, W] in -1..1, resampled (bicubic, antialiased) until they just cover this size, and cropped to it."""
+    scale = max(width / pixels.shape[2], height / pixels.shape[1])
+    if scale != 1:
+        sides = [max(round(pixels.shape[1] * scale), height), max(round(pixels.shape[2] * scale), width)]
+        pixels = F.interpolate(pixels[None], size=sides, mode="bicubic", antialias=True)[0]
+    return crop(pixels, width, height)
 
 
 def to_bytes(pixels: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """MiniTextEncoder: the bundled model's reader of prompts. Chinese characters, English word pieces and hex colours.
 
-A prompt becomes a fixed number of state tokens, each trained to know one thing: the motif, the place, the density, and
-each of five colours.
+It decides what a prompt asks for, one state for each thing (the motif, the place, each of five colours ...), and says it in
+the code of generator.scene_code, which the diffusion transformer is trained on.
 """
 
 import dataclasses
@@ -17,9 +17,12 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from generator.errors import CheckpointError
+from generator.scene_code import CHOICES, STATES, code_scenes
 
 HEX_TOKEN = "[HEX]"
 MAX_COLOURS = 7
+SAME_COLOUR = 0.25
+"""RGB distance (0..1 a channel) within which a colour that was read is taken to be the nearest one that the prompt spells out."""
 NEIGHBOURS = 7
 """Tokens that a token sees directly: enough to bind "left" to "subject" rather than to "quiet area"."""
 HEX_COLOUR = re.compile(r"#([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})(?![0-9A-Fa-f])")
@@ -28,15 +31,13 @@ TOKENIZER_FILE = "tokenizer.json"
 
 @dataclass(frozen=True, kw_only=True)
 class TextEncoderConfig:
-    """Sizes of the text encoder. states: how many state tokens leave it, each state_width wide."""
+    """Sizes of the text encoder."""
 
     vocabulary: int
     width: int = 192
     heads: int = 4
     layers: int = 3
     max_tokens: int = 320
-    states: int = 8
-    state_width: int = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,17 @@ class Tokens:
     mask: Tensor
     colours: Tensor
     order: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What prompts ask for, before it is decided. choices: logits [B, count + 1] of each choice, the last one for not said.
+    colours: [B, 5, 3] in 0..1; said: [B, 5], logits that the colour is asked for.
+    """
+
+    choices: tuple[Tensor, ...]
+    colours: Tensor
+    said: Tensor
 
 
 def split_colours(text: str) -> tuple[str, list[tuple[float, float, float]]]:
@@ -82,7 +94,7 @@ class EncoderLayer(nn.Module):
 
 
 class MiniTextEncoder(nn.Module):
-    """Token ids to state tokens. The state tokens are learned queries that stand before the text."""
+    """Token ids to a reading. Learned queries, one for each thing to be read, stand before the text."""
 
     def __init__(self, config: TextEncoderConfig) -> None:
         super().__init__()
@@ -94,24 +106,27 @@ class MiniTextEncoder(nn.Module):
                                     bias=False)
         nn.init.zeros_(self.neighbours.weight)
         self.positions = nn.Parameter(torch.randn(config.max_tokens, config.width) * 0.02)
-        self.queries = nn.Parameter(torch.randn(config.states, config.width) * 0.2)
+        self.queries = nn.Parameter(torch.randn(STATES, config.width) * 0.2)
         self.layers = nn.ModuleList(EncoderLayer(config.width, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
-        self.out = nn.Linear(config.width, config.state_width)
+        self.choices = nn.ModuleList(nn.Linear(config.width, count + 1) for _, count in CHOICES)
+        self.colour = nn.Linear(config.width, 4)
 
-    def forward(self, tokens: Tokens) -> Tensor:
-        """States [B, S, W] of tokens [B, T]."""
+    def forward(self, tokens: Tokens) -> Reading:
+        """The reading of tokens [B, T]."""
         colours = self.colour_in(tokens.colours * 2 - 1) + self.order_embed(tokens.order)
         text = self.embed(tokens.ids) + self.positions[: tokens.ids.shape[1]]
         text = torch.where((tokens.order > 0)[..., None], text + colours, text)
         text = text * tokens.mask[..., None]
         text = text + self.neighbours(text.transpose(1, 2)).transpose(1, 2)
         x = torch.cat([self.queries.expand(len(text), -1, -1), text], dim=1)               # [B, S+T, D]
-        seen = F.pad(tokens.mask, (self.config.states, 0), value=True)[:, None, None]
+        seen = F.pad(tokens.mask, (STATES, 0), value=True)[:, None, None]
         for layer in self.layers:
             x = layer(x, seen)
-        states: Tensor = self.out(self.norm(x[:, : self.config.states]))
-        return states
+        states = self.norm(x[:, :STATES])
+        colours = self.colour(states[:, len(CHOICES):])
+        return Reading(choices=tuple(head(states[:, row]) for row, head in enumerate(self.choices)),
+                       colours=colours[..., :3], said=colours[..., 3])
 
 
 class PromptReader:
@@ -142,16 +157,38 @@ class PromptReader:
         return Tokens(ids=ids, mask=mask, colours=colours, order=order)
 
     def read(self, prompts: list[str]) -> list[Tensor]:
-        """States [S, W] of each prompt, in the encoder's dtype. One after another: the same prompt, the same bits."""
+        """States [12, 256] of each prompt, in the encoder's dtype. One after another: the same prompt, the same bits."""
         return [self.read_batch([prompt])[0] for prompt in prompts]
 
     def read_batch(self, prompts: list[str]) -> Tensor:
-        """States [B, S, W] in the encoder's dtype."""
-        tokens, weights = self.tokenize(prompts), self.encoder.positions
-        states: Tensor = self.encoder(Tokens(
+        """States [B, 12, 256] in the encoder's dtype."""
+        choices, colours, said = self.decide(prompts)
+        return code_scenes(choices, colours, said).to(self.encoder.positions)
+
+    def decide(self, prompts: list[str]) -> tuple[Tensor, Tensor, Tensor]:
+        """What prompts ask for: class numbers [B, 7], colours [B, 5, 3] in 0..1, and which of them are asked for, [B, 5] bool.
+
+        A colour that the prompt spells out is taken exactly.
+        """
+        tokens = self.tokenize(prompts)
+        reading = self.weigh(tokens)
+        colours = reading.colours.float().clamp(0, 1)
+        spelled = tokens.colours.to(colours)
+        apart = torch.cdist(colours, spelled)                                              # [B, 5, T]
+        apart = apart.masked_fill(tokens.order.to(colours.device)[:, None] == 0, torch.inf)
+        distance, nearest = apart.min(dim=2)
+        exact = spelled.gather(1, nearest[..., None].expand(-1, -1, 3))
+        colours = torch.where((distance < SAME_COLOUR)[..., None], exact, colours)
+        chosen = torch.stack([logits.argmax(dim=1) for logits in reading.choices], dim=1)
+        return chosen, colours, reading.said > 0
+
+    def weigh(self, tokens: Tokens) -> Reading:
+        """The encoder's reading of tokens, wherever the encoder is."""
+        weights = self.encoder.positions
+        reading: Reading = self.encoder(Tokens(
             ids=tokens.ids.to(weights.device), mask=tokens.mask.to(weights.device), colours=tokens.colours.to(weights),
             order=tokens.order.to(weights.device)))
-        return states
+        return reading
 
 
 def load_prompt_reader(folder: str | Path, device: str | torch.device = "cpu",

@@ -5,6 +5,7 @@ A motif draws in a square from -1 to 1, y downwards. Colour 0 is the palette's m
 
 import math
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import numpy as np
 import skia
@@ -14,6 +15,8 @@ from generator.studio.palettes import RGB, Palette, mix
 
 Point = tuple[float, float]
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
+Material = Literal["paper", "glass", "clay", "metal", "light"]
+MATERIALS: tuple[Material, ...] = get_args(Material)
 
 
 def _colour(rgb: RGB, alpha: float = 1.0) -> int:
@@ -43,29 +46,51 @@ def polygon(points: Sequence[Point]) -> skia.Path:
 
 
 class Pen:
-    """Fills and strokes with a gentle gradient from the light and a soft shadow."""
+    """Fills and strokes in one material: with a gradient from the light, and a shadow, a sheen or a glow."""
 
-    def __init__(self, canvas: skia.Canvas, palette: Palette, radius_px: float, light: Point) -> None:
-        self.canvas, self.palette, self.radius_px, self.light = canvas, palette, radius_px, light
+    def __init__(self, canvas: skia.Canvas, palette: Palette, light: Point, material: Material = "paper") -> None:
+        self.canvas, self.palette, self.light, self.material = canvas, palette, light, material
 
     def colour(self, index: int, shade: float = 0.0) -> RGB:
-        """Palette colour `index`; shade > 0 mixes in white, < 0 black or the ground."""
+        """Palette colour `index`; shade > 0 mixes in white, < 0 black."""
         inks = (self.palette.main, *self.palette.accents)
         base = inks[index % len(inks)]
-        return mix(base, WHITE, shade) if shade >= 0 else mix(base, BLACK, -shade)
+        return mix(base, WHITE, min(shade, 1)) if shade >= 0 else mix(base, BLACK, min(-shade, 1))
 
-    def _paint(self, box: skia.Rect, index: int, shade: float, lift: float, alpha: float, soft: float) -> skia.Paint:
-        paint = skia.Paint(AntiAlias=True)
-        lit, shaded = self.colour(index, min(shade + soft, 1)), self.colour(index, max(shade - soft, -1))
+    def _gradient(self, box: skia.Rect, stops: Sequence[tuple[RGB, float]]) -> skia.Shader:
         reach = max(box.width(), box.height(), 1e-3) / 2
         start = skia.Point(box.centerX() + self.light[0] * reach, box.centerY() + self.light[1] * reach)
         end = skia.Point(box.centerX() - self.light[0] * reach, box.centerY() - self.light[1] * reach)
-        paint.setShader(skia.GradientShader.MakeLinear([start, end], [_colour(lit, alpha), _colour(shaded, alpha)]))
-        if lift > 0:
-            depth = 0.42 if self.palette.is_dark else 0.26
-            shadow = mix(self.palette.background, BLACK, 0.75)
-            paint.setImageFilter(skia.ImageFilters.DropShadow(
-                -self.light[0] * lift, -self.light[1] * lift + 0.4 * lift, lift * 0.8, lift * 0.8, _colour(shadow, depth)))
+        return skia.GradientShader.MakeLinear([start, end], [_colour(*stop) for stop in stops])
+
+    def _drop(self, depth: float, blur: float, lift: float) -> skia.ImageFilter:
+        shadow = mix(self.palette.background, BLACK, 0.75)
+        return skia.ImageFilters.DropShadow(-self.light[0] * lift, -self.light[1] * lift + 0.4 * lift, lift * blur, lift * blur,
+                                            _colour(shadow, depth))
+
+    def _paint(self, box: skia.Rect, index: int, shade: float, lift: float, alpha: float, soft: float) -> skia.Paint:
+        """What each material is: stops of the gradient, and what lies around the shape."""
+        paint = skia.Paint(AntiAlias=True)
+
+        def tone(change: float, opacity: float = 1.0) -> tuple[RGB, float]:
+            return self.colour(index, max(min(shade + change, 1), -1)), alpha * opacity
+
+        depth = 0.42 if self.palette.is_dark else 0.26
+        stops, around = [tone(soft), tone(-soft)], self._drop(depth, 0.8, lift) if lift > 0 else None
+        if self.material == "clay":
+            stops = [tone(0.3), tone(0.05), tone(-0.22)]
+            around = self._drop(depth, 1.3, 1.3 * lift) if lift > 0 else None
+        elif self.material == "metal":
+            stops = [tone(-0.2), tone(0.42), tone(-0.05), tone(-0.34), tone(0.12)]
+        elif self.material == "glass":
+            stops = [tone(0.5, 0.88), tone(0.1, 0.66), tone(0.0, 0.84)]
+            around = self._drop(0.7 * depth, 1.0, lift) if lift > 0 else None
+        elif self.material == "light":
+            stops = [tone(0.25), tone(0.1)]
+            around = skia.ImageFilters.DropShadow(0, 0, 0.09, 0.09, _colour(self.colour(index), 0.8)) if lift > 0 else None
+        paint.setShader(self._gradient(box, stops))
+        if around is not None:
+            paint.setImageFilter(around)
         return paint
 
     def fill(self, path: skia.Path, index: int = 0, *, shade: float = 0.0, lift: float = 0.08,

@@ -1,4 +1,8 @@
-"""Scene: everything that decides one studio picture; and how a scene is painted."""
+"""Scene: everything that decides one studio picture; and how a scene is painted.
+
+The studio composes on the model's own grid of 64-pixel tokens: a motif in its box looks the same to the autoencoder wherever
+the box stands, so there is far less to learn (DECISIONS.md).
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,69 +13,144 @@ import numpy as np
 import skia
 from numpy.typing import NDArray
 
-from generator.studio import motifs_built, motifs_nature, motifs_signs
+from generator.native import TOKEN_PX, fit_canvas
+from generator.studio import motifs_built, motifs_nature, motifs_signs, motifs_things
 from generator.studio.palettes import Palette, luminance, sample_palette
-from generator.studio.pen import Pen, paint_ground, read_pixels
+from generator.studio.pen import MATERIALS, Material, Pen, paint_ground, read_pixels
 
 Place = Literal["left", "right", "centre", "top", "bottom"]
 Density = Literal["sparse", "balanced", "dense"]
+Light = Literal["left", "right"]
+Arrangement = Literal["one", "two", "three", "four", "left of", "right of", "above", "below", "in front of", "between"]
 PLACES: tuple[Place, ...] = get_args(Place)
 DENSITIES: tuple[Density, ...] = get_args(Density)
+LIGHTS: tuple[Light, ...] = get_args(Light)
+ARRANGEMENTS: tuple[Arrangement, ...] = get_args(Arrangement)
+COUNTS: tuple[Arrangement, ...] = ARRANGEMENTS[:4]
+RELATIONS: tuple[Arrangement, ...] = ARRANGEMENTS[4:]
 
-MOTIFS: dict[str, Callable[[Pen, Random], None]] = {
+MOTIFS: dict[str, Callable[[Pen], None]] = {
     name.removeprefix("draw_"): getattr(module, name)
-    for module in (motifs_nature, motifs_built, motifs_signs)
+    for module in (motifs_nature, motifs_built, motifs_signs, motifs_things)
     for name in sorted(vars(module))
     if name.startswith("draw_")
 }
 """Every motif by name, in a fixed order: the order is the numbering of classes in training."""
+GENERIC = "shapes"
+"""What a topic gets that no word of the lexicon fits."""
+FILL = 0.9
+"""How much of its box a motif fills; the rest is for shadows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """One picture to be painted. seed decides what is left open (poses, offsets, small variations)."""
+    """One picture to be painted. arrangement: how often the motif is there, or how it stands to `second` (a motif, in
+    relations only). seed decides the stage behind the subject.
+    """
 
     motif: str
     palette: Palette
     place: Place
     density: Density
     seed: int
+    arrangement: Arrangement = "one"
+    second: str | None = None
+    material: Material = "paper"
+    light: Light = "left"
+
+
+@dataclass(frozen=True)
+class Box:
+    """A motif's square on the grid, in tokens from the upper left."""
+
+    motif: str
+    column: int
+    row: int
+    size: int
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """In pixels of the canvas."""
+        return (self.column + self.size / 2) * TOKEN_PX, (self.row + self.size / 2) * TOKEN_PX
 
 
 def sample_scene(rng: Random, motifs: Sequence[str] = tuple(MOTIFS)) -> Scene:
-    """A scene for training: every choice even."""
-    return Scene(motif=rng.choice(motifs), palette=sample_palette(rng), place=rng.choice(PLACES),
-                 density=rng.choice(DENSITIES), seed=rng.randrange(2**31))
+    """A scene for training: six in ten of one subject, two of several, two of a pair."""
+    pick = rng.random()
+    arrangement = "one" if pick < 0.6 else rng.choice(COUNTS[1:]) if pick < 0.8 else rng.choice(RELATIONS)
+    motif = rng.choice(motifs)
+    second = rng.choice([name for name in motifs if name != motif]) if arrangement in RELATIONS else None
+    return Scene(motif=motif, palette=sample_palette(rng), place=rng.choice(PLACES), density=rng.choice(DENSITIES),
+                 seed=rng.randrange(2**31), arrangement=arrangement, second=second,
+                 material="paper" if rng.random() < 0.5 else rng.choice(MATERIALS), light=rng.choice(LIGHTS))
 
 
-def locate(place: Place, width: int, height: int) -> tuple[float, float, float]:
-    """(x, y, radius) in pixels of the subject's circle in a picture of this size."""
-    room = {"left": 0.265 * width, "right": 0.265 * width, "top": 0.28 * height, "bottom": 0.28 * height}
-    radius = min(0.36 * min(width, height), room.get(place, width))
-    side = max(radius * 1.15 / width, 0.26)
-    rim = radius * 1.15 / height
-    x, y = {"left": (side, 0.5), "right": (1 - side, 0.5), "centre": (0.5, 0.5),
-            "top": (0.5, rim), "bottom": (0.5, 1 - rim)}[place]
-    return x * width, y * height, radius
+def _group(scene: Scene, roomy: bool, flat: bool) -> tuple[int, int, list[tuple[str, int, int, int]]]:
+    """(columns, rows, boxes as motif, column, row, size) of the subjects together. roomy: more than 8 tokens a side may be
+    taken. flat: at most 4 rows may be.
+    """
+    one, other = scene.motif, scene.second or scene.motif
+    side = 6 if roomy else 4
+    gap = 2 if roomy else 0
+    if scene.arrangement in COUNTS:
+        number = COUNTS.index(scene.arrangement) + 1
+        if number == 1:
+            return (4, 4, [(one, 0, 0, 4)]) if flat else (8, 8, [(one, 0, 0, 8)])
+        if flat:
+            return 4 * number, 4, [(one, 4 * index, 0, 4) for index in range(number)]
+        spots = {2: ((0, 2), (4, 2)), 3: ((2, 0), (0, 4), (4, 4)), 4: ((0, 0), (4, 0), (0, 4), (4, 4))}[number]
+        return 8, 8, [(one, column, row, 4) for column, row in spots]
+    if scene.arrangement in ("left of", "right of"):
+        first, last = (other, one) if scene.arrangement in ("right of", "below") else (one, other)
+        side, gap = (4, 0) if flat else (side, gap)
+        return 2 * side + gap, side, [(first, 0, 0, side), (last, side + gap, 0, side)]
+    if scene.arrangement in ("above", "below"):
+        first, last = (one, other) if scene.arrangement == "above" else (other, one)
+        return side, 2 * side + gap, [(first, 0, 0, side), (last, 0, side + gap, side)]
+    if scene.arrangement == "in front of":
+        return 8, 8, [(other, 0, 0, 8), (one, 4, 4, 4)]
+    return 12, 4, [(other, 0, 0, 4), (one, 4, 0, 4), (other, 8, 0, 4)]
+
+
+def lay_out(scene: Scene, columns: int, rows: int) -> list[Box]:
+    """The boxes of the scene's subjects on a canvas of tokens, those behind first."""
+    vertical = scene.arrangement in ("above", "below")
+    flat = scene.place in ("top", "bottom") and rows < 14 and not vertical and scene.arrangement != "in front of"
+    roomy = scene.place == "centre" and (rows if vertical else columns) >= 16
+    wide, high, boxes = _group(scene, roomy, flat)
+    left = {"left": 1, "right": columns - 1 - wide}.get(scene.place, (columns - wide) // 2)
+    top = {"top": 1, "bottom": rows - 1 - high}.get(scene.place, (rows - high) // 2)
+    left, top = min(max(left, 0), columns - wide), min(max(top, 0), rows - high)
+    return [Box(motif, left + column, top + row, size) for motif, column, row, size in boxes]
 
 
 def paint(scene: Scene, width: int, height: int) -> NDArray[np.uint8]:
     """[height, width, 3] 8-bit RGB. The same scene and size give the same bytes on one machine."""
-    rng = Random(scene.seed)
-    light = (rng.choice((-0.7, -0.5, 0.5, 0.7)), -0.75)
+    columns, rows = fit_canvas(width, height)
+    wide, high = columns * TOKEN_PX, rows * TOKEN_PX
     surface = skia.Surface(width, height)
     canvas = surface.getCanvas()
-    paint_ground(canvas, scene.palette, width, height, light)
-    x, y, radius = locate(scene.place, width, height)
-    wobble = 0.06 * radius
-    x, y = x + rng.uniform(-wobble, wobble), y + rng.uniform(-wobble, wobble)
-    radius *= rng.uniform(0.94, 1.06)
-    _decorate(canvas, scene, light, (x, y, radius, width, height), rng)
-    canvas.save()
-    canvas.translate(x, y)
-    canvas.scale(radius, radius)
-    MOTIFS[scene.motif](Pen(canvas, _ordered(scene.palette), radius, light), rng)
-    canvas.restore()
+    scale = max(width / wide, height / high)
+    canvas.translate((width - scale * wide) / 2, (height - scale * high) / 2)
+    canvas.scale(scale, scale)
+    if scene.light == "right":
+        canvas.translate(wide, 0)
+        canvas.scale(-1, 1)
+    light = (-0.6, -0.75)
+    palette = _ordered(scene.palette)
+    paint_ground(canvas, palette, wide, high, light)
+    boxes = lay_out(scene, columns, rows)
+    mirrored = [Box(box.motif, columns - box.column - box.size, box.row, box.size) for box in boxes]
+    pen = Pen(canvas, palette, light, scene.material)
+    for number, box in enumerate(mirrored if scene.light == "right" else boxes):
+        if number == 0:
+            _set_stage(Pen(canvas, palette, light), scene, mirrored if scene.light == "right" else boxes)
+        canvas.save()
+        canvas.translate(*box.centre)
+        reach = FILL * box.size * TOKEN_PX / 2
+        canvas.scale(reach, reach)
+        MOTIFS[box.motif](pen)
+        canvas.restore()
     return read_pixels(surface)
 
 
@@ -82,18 +161,29 @@ def _ordered(palette: Palette) -> Palette:
     return Palette(background=palette.background, main=palette.main, accents=tuple((accents * 2)[:max(2, len(accents))]))
 
 
-def _decorate(canvas: skia.Canvas, scene: Scene, light: tuple[float, float],
-              frame: tuple[float, float, float, int, int], rng: Random) -> None:
-    """What density adds: nothing, a halo and a few dots near the subject, or large quiet shapes as well."""
-    x, y, radius, width, height = frame
-    pen = Pen(canvas, scene.palette, radius, light)
-    if scene.density == "dense":
-        for _ in range(3):
-            pen.circle(rng.uniform(0, width), rng.uniform(0, height), rng.uniform(0.25, 0.6) * min(width, height),
-                       rng.randrange(3), alpha=0.16, lift=0, shade=0.1)
-    if scene.density != "sparse":
-        pen.circle(x, y, radius * 1.18, 0, alpha=0.14, lift=0, shade=0.3)
-        for _ in range(3 if scene.density == "balanced" else 5):
-            angle, reach = rng.uniform(0, 6.28), rng.uniform(1.2, 1.55) * radius
-            dot_x, dot_y = x + reach * float(np.cos(angle)), y + reach * float(np.sin(angle))
-            pen.circle(dot_x, dot_y, rng.uniform(0.05, 0.1) * radius, 1 + rng.randrange(2), lift=0)
+def _set_stage(pen: Pen, scene: Scene, boxes: Sequence[Box]) -> None:
+    """What density adds behind the subject: nothing, one of three large pale shapes with a few dots, or two with more dots."""
+    if scene.density == "sparse":
+        return
+    left, right = min(box.column for box in boxes), max(box.column + box.size for box in boxes)
+    top, bottom = min(box.row for box in boxes), max(box.row + box.size for box in boxes)
+    canvas = pen.canvas
+    canvas.save()
+    canvas.translate((left + right) / 2 * TOKEN_PX, (top + bottom) / 2 * TOKEN_PX)
+    canvas.scale((right - left) / 2 * TOKEN_PX, (bottom - top) / 2 * TOKEN_PX)
+    kind = scene.seed % 3
+    for reach, alpha in ((1.12, 0.15), (0.84, 0.15))[:1 if scene.density == "balanced" else 2]:
+        if kind == 0:
+            pen.circle(0, 0, reach, 0, alpha=alpha, lift=0, shade=0.3, soft=0)
+        elif kind == 1:
+            pen.box(-reach * 0.95, -reach * 0.88, reach * 0.95, reach * 0.88, 1, corner=0.2, alpha=alpha, lift=0, shade=0.3, soft=0)
+        else:
+            pen.box(-reach * 0.9, -reach * 0.9, reach * 0.9, reach * 0.98, 0, corner=reach * 0.85, alpha=alpha, lift=0, soft=0)
+    canvas.restore()
+    canvas.save()
+    canvas.translate((left + right) / 2 * TOKEN_PX, (top + bottom) / 2 * TOKEN_PX)
+    dots = ((-1.0, 0.86, 0.11), (0.98, -0.86, 0.14), (1.06, 0.7, 0.08), (-1.06, -0.62, 0.09), (-0.7, -1.02, 0.07), (0.72, 1.0, 0.08))
+    for number, (x, y, radius) in enumerate(dots[:3 if scene.density == "balanced" else 6]):
+        pen.circle(x * (right - left) / 2 * TOKEN_PX, y * (bottom - top) / 2 * TOKEN_PX, radius * 3 * TOKEN_PX, 1 + number % 2, lift=0,
+                   soft=0)
+    canvas.restore()

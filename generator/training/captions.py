@@ -4,7 +4,7 @@ The long forms follow the sentences of prompts/templates, so that a rendered pro
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -14,7 +14,8 @@ import yaml
 
 import generator.studio
 from generator.studio.palettes import RGB, format_hex, name_colour
-from generator.studio.scene import MOTIFS, Density, Place, Scene
+from generator.studio.pen import Material
+from generator.studio.scene import GENERIC, MOTIFS, RELATIONS, Arrangement, Density, Light, Place, Scene
 
 Tongue = Literal["zh", "en", "mixed"]
 TONGUE_SHARES: tuple[Tongue, ...] = ("zh", "zh", "en", "mixed")
@@ -33,41 +34,71 @@ DENSITY_WORDS: dict[str, dict[Density, tuple[str, ...]]] = {
     "en": {"sparse": ("sparse with generous empty space", "minimal", "lots of empty space"), "balanced": ("balanced",),
            "dense": ("rich and dense", "dense")},
 }
-FILLERS = {
-    "zh": ("现代极简", "扁平几何", "柔和棚拍光", "从左上方来的柔光", "细腻哑光", "纸张质感", "低饱和度", "不出现人脸",
-           "无文字、标志、水印或签名",
-           "这里记录每周值得分享的内容", "我们为什么需要它", "一篇值得读的文章", "大量负空间",
-           "主体对侧留出安静的标题区域", "标题区域保持干净",
-           "杂志封面", "插画", "渐变", "清晰的边缘", "有层次的阴影",
-           "高级感", "留出标题位置", "写给大家", "关于它的一切", "科技爱好者", "第三百期"),
-    "en": ("modern minimal", "flat geometric illustration", "soft studio lighting", "soft light from the upper left",
-           "matte texture",
-           "paper texture", "low saturation", "no faces", "no text, logo, watermark or signature", "what everybody should know",
-           "why it matters", "a field report", "quiet area for a title on the opposite side", "clean edges", "layered shadows",
-           "editorial illustration", "gradients", "premium look", "things we learned", "for the rest of us", "part one"),
+MATERIAL_WORDS: dict[str, dict[Material, tuple[str, ...]]] = {
+    "zh": {"paper": ("纸张质感", "剪纸", "纸雕", "哑光纸面", "纸艺层叠"), "glass": ("玻璃质感", "磨砂玻璃", "光滑玻璃", "半透明玻璃"),
+           "clay": ("黏土质感", "软陶", "圆润的黏土", "陶土质感", "3D黏土"), "metal": ("金属质感", "拉丝金属", "抛光金属", "铬", "金属光泽"),
+           "light": ("发光", "霓虹", "辉光", "光的质感", "发光体")},
+    "en": {"paper": ("paper", "paper cut", "layered paper", "matte paper"), "glass": ("glass", "frosted glass", "smooth glass"),
+           "clay": ("clay", "soft clay", "rounded clay", "modelling clay"),
+           "metal": ("metal", "brushed metal", "polished metal", "chrome"),
+           "light": ("glowing", "neon", "made of light", "neon light")},
 }
-
-
+LIGHT_WORDS: dict[str, dict[Light, tuple[str, ...]]] = {
+    "zh": {"left": ("左上方的光", "从左上方来的柔光", "左侧光", "光从左边来"), "right": ("右上方的光", "从右上方来的柔光", "右侧光", "光从右边来")},
+    "en": {"left": ("light from the left", "soft light from the upper left", "lit from the left"),
+           "right": ("light from the right", "soft light from the upper right", "lit from the right")},
+}
+NUMBER_WORDS: dict[str, dict[Arrangement, tuple[str, ...]]] = {
+    "zh": {"one": ("一个", "一枚", "单个"), "two": ("两个", "2个", "一对"), "three": ("三个", "3个", "三枚"), "four": ("四个", "4个", "四枚")},
+    "en": {"one": ("one", "a single", "1"), "two": ("two", "2", "a pair of"), "three": ("three", "3"), "four": ("four", "4")},
+}
+RELATION_FORMS: dict[str, dict[Arrangement, tuple[str, ...]]] = {
+    "zh": {"left of": ("{a}在{b}左边", "{a}在{b}的左侧", "左边是{a}，右边是{b}"), "right of": ("{a}在{b}右边", "{a}在{b}的右侧"),
+           "above": ("{a}在{b}上方", "{a}在{b}上面", "上面是{a}，下面是{b}"), "below": ("{a}在{b}下方", "{a}在{b}下面"),
+           "in front of": ("{a}在{b}前面", "{b}前面有{a}", "{a}在{b}前方"), "between": ("{a}在两个{b}之间", "两个{b}中间的{a}")},
+    "en": {"left of": ("{a} to the left of {b}", "{a} left of {b}", "on the left {a}, on the right {b}"),
+           "right of": ("{a} to the right of {b}", "{a} right of {b}"), "above": ("{a} above {b}", "{a} over {b}"),
+           "below": ("{a} below {b}", "{a} under {b}", "{a} beneath {b}"), "in front of": ("{a} in front of {b}", "{b} behind {a}"),
+           "between": ("{a} between two {b}", "{a} in between two {b}")},
+}
+FILLERS = {
+    "zh": ("现代极简", "扁平几何", "柔和棚拍光", "均匀的平光", "低饱和度", "不出现人脸", "弥散的天光", "清晰的顶光",
+           "无文字、标志、水印或签名", "哑光细腻", "细颗粒", "纯色平涂",
+           "这里记录每周值得分享的内容", "我们为什么需要它", "一篇值得读的文章", "大量负空间",
+           "主体对侧留出安静的标题区域", "标题区域保持干净", "杂志封面", "插画", "渐变", "清晰的边缘", "有层次的阴影",
+           "高级感", "留出标题位置", "写给大家", "关于它的一切", "爱好者", "第三百期"),
+    "en": ("modern minimal", "flat geometric illustration", "soft studio lighting", "even flat light", "diffuse daylight",
+           "matte texture", "fine grain", "low saturation", "no faces", "no text, logo, watermark or signature",
+           "what everybody should know", "why it matters", "a field report", "quiet area for a title on the opposite side",
+           "clean edges", "layered shadows", "editorial illustration", "gradients", "premium look", "things we learned",
+           "for the rest of us", "part one"),
+}
+FORBIDDEN = {"zh": ("文字", "标志", "水印", "签名", "人脸", "人像", "杂乱", "高饱和", "低质量", "模糊", "变形", "噪点"),
+             "en": ("text", "logo", "watermark", "signature", "face", "portrait", "clutter", "high saturation", "low quality",
+                    "blurry", "deformed", "noise")}
 QUIET_SIDES: dict[Place, tuple[Place, ...]] = {"left": ("right",), "right": ("left",), "top": ("bottom",), "bottom": ("top",),
                                                "centre": ("bottom", "top")}
 """Where a title goes beside a subject."""
 SIDE_NAMES: dict[str, dict[Place, str]] = {
     "zh": {"left": "左侧", "right": "右侧", "top": "上方", "bottom": "下方"},
     "en": {"left": "on the left", "right": "on the right", "top": "at the top", "bottom": "at the bottom"}}
+ROLES = {"zh": ("背景色", "主色", "点缀色", "点缀色", "点缀色"), "en": ("background", "main color", "accent", "accent", "accent")}
 NAMELESS_SHARE = 0.12
 """Of the long captions: no known word in the subject, and a rule that names the motif."""
+KNOWN = tuple(motif for motif in MOTIFS if motif != GENERIC)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Caption:
-    """A caption and what it gives away; None where it says nothing of it."""
+    """A caption and what it gives away. said: values of the scene's fields by name (motif, second, arrangement, place,
+    density, material, light), without those that the text keeps silent about. colours: background, main and accents; None
+    for one that is not said.
+    """
 
     text: str
     tongue: Tongue
-    motif: str | None = None
-    place: Place | None = None
-    density: Density | None = None
-    colours: tuple[RGB, ...] = ()
+    said: dict[str, str] = field(default_factory=dict)
+    colours: tuple[RGB | None, ...] = ()
 
 
 @cache
@@ -77,7 +108,7 @@ def topic_words() -> dict[str, dict[str, tuple[str, ...]]]:
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
     return {motif: {"zh": tuple(content[motif]["zh"].split()),
                     "en": tuple(word.strip() for word in content[motif]["en"].split(","))}
-            for motif in MOTIFS}
+            for motif in KNOWN}
 
 
 @cache
@@ -87,58 +118,97 @@ def common_characters() -> str:
     return "".join(bytes(code).decode("gb2312", "ignore") for code in codes)
 
 
-def _unknown_word(tongue: str, rng: Random) -> str:
+@cache
+def _telling_characters() -> frozenset[str]:
+    """Characters that stand for a motif on their own; no unknown word may hold one."""
+    return frozenset(word for words in topic_words().values() for word in words["zh"] if len(word) == 1)
+
+
+def unknown_word(tongue: str, rng: Random) -> str:
+    """A word that leads nowhere."""
     if tongue == "zh":
-        return "".join(rng.choices(common_characters(), k=rng.randint(2, 4)))
+        characters = [character for character in rng.choices(common_characters(), k=6) if character not in _telling_characters()]
+        return "".join(characters[:rng.randint(2, 4)]) or "某事"
     return "".join(rng.choice("bcdfghklmnprstvw") + rng.choice("aeiou") for _ in range(rng.randint(2, 4)))
 
 
-def _words(motif: str, tongue: Tongue, rng: Random) -> Sequence[str]:
-    language = rng.choice(("zh", "en")) if tongue == "mixed" else tongue
-    return topic_words()[motif][language]
+def _language(tongue: Tongue, rng: Random) -> str:
+    return rng.choice(("zh", "en")) if tongue == "mixed" else tongue
+
+
+def topic_word(motif: str, tongue: Tongue, rng: Random) -> str:
+    """A word of the lexicon for a motif; for the generic one, a word that nobody knows."""
+    language = _language(tongue, rng)
+    return unknown_word(language, rng) if motif == GENERIC else rng.choice(topic_words()[motif][language])
+
+
+def _name(motif: str, language: str, rng: Random) -> str:
+    """A motif as a thing: its own name more often than a topic word of it."""
+    if motif == GENERIC:
+        return rng.choice(("抽象几何", "几何形状", "抽象图形") if language == "zh" else ("abstract shapes", "geometric shapes"))
+    words = topic_words()[motif][language]
+    return words[0] if rng.random() < 0.6 else rng.choice(words[:12])
+
+
+def _group(scene: Scene, tongue: Tongue, rng: Random) -> str:
+    """The words that say how many there are, or how two stand to each other; "" for one alone, most of the time."""
+    language = _language(tongue, rng)
+    if scene.arrangement in RELATIONS and scene.second:
+        form = rng.choice(RELATION_FORMS[language][scene.arrangement])
+        return form.format(a=_name(scene.motif, language, rng), b=_name(scene.second, _language(tongue, rng), rng))
+    if scene.arrangement == "one" and rng.random() < 0.8:
+        return ""
+    number = rng.choice(NUMBER_WORDS[language][scene.arrangement])
+    return number + ("" if language == "zh" else " ") + _name(scene.motif, language, rng)
 
 
 def _sentence(scene: Scene, tongue: Tongue, rng: Random) -> str:
     """A sentence about the scene's topic, with words around it that mean nothing to the picture."""
-    language = rng.choice(("zh", "en")) if tongue == "mixed" else tongue
-    word = rng.choice(_words(scene.motif, tongue, rng))
-    noise = [rng.choice(FILLERS[language]) if rng.random() < 0.5 else _unknown_word(language, rng)
-             for _ in range(rng.randint(0, 2))]
-    if rng.random() < 0.35:
-        noise.append(rng.choice(_words(rng.choice(list(MOTIFS)), tongue, rng)))
-    if rng.random() < 0.4:
-        noise.append(rng.choice(_words(scene.motif, tongue, rng)))
-    parts = [word, *noise]
-    if rng.random() < 0.6:
-        rng.shuffle(parts)
+    language = _language(tongue, rng)
+    parts = [topic_word(scene.motif, tongue, rng)]
+    parts += [rng.choice(FILLERS[language]) if rng.random() < 0.5 else unknown_word(language, rng)
+              for _ in range(rng.randint(0, 2))]
+    if scene.motif != GENERIC:
+        if rng.random() < 0.35:
+            parts.append(topic_word(rng.choice(KNOWN), tongue, rng))
+        if rng.random() < 0.4:
+            parts.append(topic_word(scene.motif, tongue, rng))
+        if rng.random() < 0.6:
+            rng.shuffle(parts)
     if language == "zh":
-        glue = rng.choice(("，", "的", "与", "：", "", "和", "如何改变"))
-        return glue.join(parts)
+        return rng.choice(("，", "的", "与", "：", "", "和", "如何改变")).join(parts)
     return rng.choice((" ", ", ", " and ", " for ", ": ")).join(parts)
 
 
 def _subjects(scene: Scene, tongue: Tongue, rng: Random) -> list[str]:
     """One to five subjects, the scene's own first (after an unknown word at most); others may point elsewhere."""
-    own = [rng.choice(_words(scene.motif, tongue, rng))]
+    other = "en" if tongue == "en" else "zh"
+    group = _group(scene, tongue, rng)
+    own = [group or topic_word(scene.motif, tongue, rng)]
     for _ in range(rng.randint(0, 4)):
         pick = rng.random()
-        if pick < 0.45:
-            own.append(rng.choice(_words(scene.motif, tongue, rng)))
-        elif pick < 0.75:
-            own.append(rng.choice(_words(rng.choice(list(MOTIFS)), tongue, rng)))
+        if scene.motif == GENERIC or pick > 0.75:
+            own.append(unknown_word(other, rng))
+        elif pick < 0.45:
+            own.append(topic_word(scene.motif, tongue, rng))
         else:
-            own.append(_unknown_word("en" if tongue == "en" else "zh", rng))
+            own.append(topic_word(rng.choice(KNOWN), tongue, rng))
     if rng.random() < 0.25:
-        own.insert(0, _unknown_word("en" if tongue == "en" else "zh", rng))
+        own.insert(0, unknown_word(other, rng))
     return own[:5]
 
 
-def _colour_list(scene: Scene, language: str, rng: Random) -> str:
-    style = rng.random()
-    items = []
-    for colour in scene.palette.colours:
-        name = name_colour(colour, language) if rng.random() < 0.7 else _unknown_word(language, rng)
-        items.append(format_hex(colour) if style < 0.25 else f"{name} {format_hex(colour)}")
+def _colour_list(colours: Sequence[RGB], language: str, rng: Random) -> str:
+    """Colours in the order background, main, accents: codes, names with codes, or roles with codes."""
+    style, items = rng.random(), []
+    for number, colour in enumerate(colours):
+        name = name_colour(colour, language) if rng.random() < 0.7 else unknown_word(language, rng)
+        if style < 0.25:
+            items.append(format_hex(colour))
+        elif style < 0.4:
+            items.append(f"{ROLES[language][number]} {format_hex(colour)}")
+        else:
+            items.append(f"{name} {format_hex(colour)}")
     return ("、" if language == "zh" else ", ").join(items)
 
 
@@ -168,73 +238,108 @@ def _rule(motifs: Sequence[str], language: str) -> str:
     return f"{', '.join(names)} carry the metaphor; no faces, no text"
 
 
-def _template(scene: Scene, tongue: Tongue, rng: Random) -> str:
+def _texture(scene: Scene, language: str, rng: Random) -> str:
+    """The material's words, or for paper sometimes a filler that leaves it open: paper is what goes without saying."""
+    if scene.material == "paper" and rng.random() < 0.5:
+        return rng.choice(FILLERS[language])
+    word = rng.choice(MATERIAL_WORDS[language][scene.material])
+    return word if rng.random() < 0.6 else f"{word}{'与' if language == 'zh' else ' and '}{rng.choice(FILLERS[language])}"
+
+
+def _lighting(scene: Scene, language: str, said: dict[str, str], rng: Random) -> str:
+    if rng.random() < 0.5:
+        return rng.choice(FILLERS[language])
+    said["light"] = scene.light
+    return rng.choice(LIGHT_WORDS[language][scene.light])
+
+
+def _basics(scene: Scene) -> dict[str, str]:
+    """What every caption gives away: silence about number and material means one, of paper."""
+    said = {"motif": scene.motif, "arrangement": scene.arrangement, "material": scene.material}
+    return said if scene.second is None else {**said, "second": scene.second}
+
+
+def _template(scene: Scene, tongue: Tongue, rng: Random) -> Caption:
     """The form of prompts/templates/cover.*.j2. The subject names the motif; where nothing in it is known, the rule does."""
-    language = rng.choice(("zh", "en")) if tongue == "mixed" else tongue
+    language = _language(tongue, rng)
+    said = {**_basics(scene), "place": scene.place, "density": scene.density}
 
     def fill() -> str:
         return rng.choice(FILLERS[language])
 
-    if rng.random() < NAMELESS_SHARE:
-        sentence = "".join(_unknown_word(language, rng) for _ in range(3))
-        subjects = [_unknown_word(language, rng) for _ in range(rng.randint(1, 5))]
+    if rng.random() < NAMELESS_SHARE and scene.motif != GENERIC and scene.arrangement == "one":
+        sentence = "".join(unknown_word(language, rng) for _ in range(3))
+        subjects = [unknown_word(language, rng) for _ in range(rng.randint(1, 5))]
         rule = _rule([scene.motif], language)
     else:
         sentence, subjects = _sentence(scene, tongue, rng), _subjects(scene, tongue, rng)
-        rule = _rule(rng.sample(list(MOTIFS), rng.randint(1, 3)), language) if rng.random() < 0.5 else fill()
+        named = rng.random() < 0.5 and scene.motif != GENERIC
+        rule = _rule(rng.sample(KNOWN, rng.randint(1, 3)), language) if named else fill()
     quiet = _quiet(scene.place, language, rng) if rng.random() < 0.75 else fill()
     place, density = PLACE_WORDS[language][scene.place][0], DENSITY_WORDS[language][scene.density][0]
-    colours = _colour_list(scene, language, rng)
+    colours = _colour_list(scene.palette.colours, language, rng)
+    light, texture = _lighting(scene, language, said, rng), _texture(scene, language, rng)
     if language == "zh":
         tone = "深色调" if scene.palette.is_dark else "浅色调"
-        return (f"{fill()}封面。主题：{sentence}。画面主体：{'、'.join(subjects)}，以抽象几何形体隐喻。"
-                f"构图：主体位于{place}，{quiet}，{density}。配色：{colours}，{tone}。光线：{fill()}。质感：{fill()}。{fill()}；{rule}。")
-    tone = "dark tones" if scene.palette.is_dark else "light tones"
-    return (f"{fill().capitalize()} cover. Theme: {sentence}. Subject: {', '.join(subjects)}, as an abstract geometric metaphor. "
-            f"Composition: subject {place}, {quiet}, {density}. Palette: {colours}, {tone}. Light: {fill()}. Texture: {fill()}. "
-            f"{fill().capitalize()}. {rule.capitalize()}.")
+        text = (f"{fill()}封面。主题：{sentence}。画面主体：{'、'.join(subjects)}，以抽象几何形体隐喻。"
+                f"构图：主体位于{place}，{quiet}，{density}。配色：{colours}，{tone}。光线：{light}。质感：{texture}。{fill()}；{rule}。")
+    else:
+        tone = "dark tones" if scene.palette.is_dark else "light tones"
+        text = (f"{fill().capitalize()} cover. Theme: {sentence}. Subject: {', '.join(subjects)}, as an abstract geometric metaphor. "
+                f"Composition: subject {place}, {quiet}, {density}. Palette: {colours}, {tone}. Light: {light}. "
+                f"Texture: {texture}. {fill().capitalize()}. {rule.capitalize()}.")
+    return Caption(text=text, tongue=tongue, said=said, colours=scene.palette.colours)
 
 
 def _short(scene: Scene, tongue: Tongue, rng: Random) -> Caption:
     """A few words: the topic, and each other thing with some chance."""
-    language = rng.choice(("zh", "en")) if tongue == "mixed" else tongue
-    place = scene.place if rng.random() < 0.5 else None
-    density = scene.density if rng.random() < 0.3 else None
-    parts = [_sentence(scene, tongue, rng)]
-    if place:
-        parts.append(("主体" if language == "zh" and rng.random() < 0.5 else "") + rng.choice(PLACE_WORDS[language][place]))
+    language = _language(tongue, rng)
+    said, group = _basics(scene), _group(scene, tongue, rng)
+    parts = [group or _sentence(scene, tongue, rng)]
+    if group and rng.random() < 0.4:
+        parts.insert(rng.randint(0, 1), _sentence(scene, tongue, rng))
+    if rng.random() < 0.5:
+        said["place"] = scene.place
+        word = rng.choice(PLACE_WORDS[language][scene.place])
+        parts.append(rng.choice(("主体", "主体位于", "")) + word if language == "zh" else rng.choice(("subject ", "")) + word)
         if rng.random() < 0.3:
-            parts.append(_quiet(place, language, rng))
-    if density:
-        parts.append(rng.choice(DENSITY_WORDS[language][density]))
-    colours: tuple[RGB, ...] = ()
+            parts.append(_quiet(scene.place, language, rng))
+    if rng.random() < 0.3:
+        said["density"] = scene.density
+        parts.append(rng.choice(DENSITY_WORDS[language][scene.density]))
+    if scene.material != "paper" or rng.random() < 0.15:
+        parts.append(rng.choice(MATERIAL_WORDS[language][scene.material]))
+    if rng.random() < 0.2:
+        said["light"] = scene.light
+        parts.append(rng.choice(LIGHT_WORDS[language][scene.light]))
+    own: Sequence[RGB] = scene.palette.colours
+    colours: tuple[RGB | None, ...] = ()
     pick = rng.random()
     if pick < 0.3:
-        parts.append(("配色：" if language == "zh" else "palette ") + _colour_list(scene, language, rng))
-        colours = scene.palette.colours
-    elif pick < 0.55 and scene.palette.zh:
+        parts.append(("配色：" if language == "zh" else "palette ") + _colour_list(own, language, rng))
+        colours = tuple(own)
+    elif pick < 0.5 and scene.palette.zh:
         parts.append(scene.palette.zh + "配色" if language == "zh" else scene.palette.en + " palette")
-        colours = scene.palette.colours
+        colours = tuple(own)
     elif pick < 0.75:
-        parts.append(("主色 " if language == "zh" else "main color ") + format_hex(scene.palette.main))
-    text = ("，" if language == "zh" else ", ").join(parts)
-    return Caption(text=text, tongue=tongue, motif=scene.motif, place=place, density=density, colours=colours)
+        code, name = format_hex(scene.palette.main), name_colour(scene.palette.main, language)
+        parts.append(("主色 " if language == "zh" else "main color ") + rng.choice((code, code, name)))
+        colours = (None, scene.palette.main)
+    if rng.random() < 0.3:
+        rng.shuffle(parts)
+    return Caption(text=("，" if language == "zh" else ", ").join(parts), tongue=tongue, said=said, colours=colours)
 
 
 def write_caption(scene: Scene, rng: Random, tongue: Tongue | None = None) -> Caption:
-    """One of the many captions that fit `scene`: seven in ten long as a template's, the rest short."""
+    """One of the many captions that fit `scene`: six in ten long as a template's, the rest short."""
     chosen = tongue if tongue is not None else rng.choice(TONGUE_SHARES)
-    if rng.random() < 0.7:
-        return Caption(text=_template(scene, chosen, rng), tongue=chosen, motif=scene.motif, place=scene.place,
-                       density=scene.density, colours=scene.palette.colours)
-    return _short(scene, chosen, rng)
+    return (_template if rng.random() < 0.6 else _short)(scene, chosen, rng)
 
 
 def write_unrelated(rng: Random) -> str:
-    """Text that asks for nothing this studio draws: what a negative prompt or an empty one looks like."""
+    """Text that asks for nothing: an empty prompt, or a negative one."""
     if rng.random() < 0.4:
         return ""
     language = rng.choice(("zh", "en"))
-    words = [rng.choice(FILLERS[language]) if rng.random() < 0.3 else _unknown_word(language, rng)
-             for _ in range(rng.randint(1, 10))]
+    words = rng.sample(FORBIDDEN[language], rng.randint(2, 9))
     return ("、" if language == "zh" else ", ").join(words)

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -9,7 +10,19 @@ from torch import nn
 from generator.training.average import WeightAverage
 
 
-def save_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage,
+class Resumable(Protocol):
+    """An optimiser, or several as one."""
+
+    def state_dict(self) -> Any:
+        """All that is needed to go on."""
+        ...
+
+    def load_state_dict(self, state: Any) -> None:
+        """What `state_dict` gave."""
+        ...
+
+
+def save_state(path: Path, network: nn.Module, optimizer: Resumable, average: WeightAverage,
                step: int, spent_s: float) -> None:
     """Write a checkpoint next to `path` and move it into place, so that a kill never leaves half a file."""
     state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "average": average.weights,
@@ -18,7 +31,7 @@ def save_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer,
     os.replace(path.with_suffix(".partial"), path)
 
 
-def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage) -> tuple[int, float]:
+def load_state(path: Path, network: nn.Module, optimizer: Resumable, average: WeightAverage) -> tuple[int, float]:
     """(steps done, seconds spent) after restoring `path`, or (0, 0.0) where there is no checkpoint yet."""
     if not path.exists():
         return 0, 0.0

@@ -6,38 +6,53 @@ Its state tokens learn to name the scene behind a caption; the diffusion model t
 import argparse
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 
+from generator.scene_code import CHOICES, COLOURS
 from generator.studio.palettes import COLOUR_NAMES, PALETTES
-from generator.studio.scene import DENSITIES, MOTIFS, PLACES, sample_scene
-from generator.text_encoder import HEX_TOKEN, TOKENIZER_FILE, MiniTextEncoder, PromptReader, TextEncoderConfig, load_prompt_reader
+from generator.studio.scene import PLACES, sample_scene
+from generator.text_encoder import (
+    HEX_TOKEN,
+    TOKENIZER_FILE,
+    MiniTextEncoder,
+    PromptReader,
+    Reading,
+    TextEncoderConfig,
+    load_prompt_reader,
+)
 from generator.training.captions import (
     DENSITY_WORDS,
     FILLERS,
+    FORBIDDEN,
+    KNOWN,
+    LIGHT_WORDS,
+    MATERIAL_WORDS,
+    NUMBER_WORDS,
     PLACE_WORDS,
     Caption,
     common_characters,
     topic_words,
+    unknown_word,
     write_caption,
     write_composition,
     write_unrelated,
 )
 from generator.training.curves import write_point
+from generator.training.lessons import LISTS
 
-COLOUR_STATES = 5
-HEADS_FILE = "reading_heads.safetensors"
 BATCH = 48
 LEARNING_RATE = 1.5e-3
-WORDS_SHARE = 0.12
+WORDS_SHARE = 0.15
 """Of the time, spent on topic words alone before whole captions."""
+VOCABULARY = 7200
 
 
 def train_tokenizer() -> Tokenizer:
@@ -45,66 +60,72 @@ def train_tokenizer() -> Tokenizer:
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(vocab_size=6400, special_tokens=["[PAD]", "[UNK]", HEX_TOKEN], show_progress=False,
+    trainer = trainers.WordPieceTrainer(vocab_size=VOCABULARY, special_tokens=["[PAD]", "[UNK]", HEX_TOKEN], show_progress=False,
                                         initial_alphabet=list(common_characters()))
     frames = [write_caption(sample_scene(Random(seed)), Random(seed), "en").text for seed in range(300)]
     words = [word for motif in topic_words().values() for language in motif.values() for word in language]
     names = [name for entry in COLOUR_NAMES for name in entry[:2]] + [name for p in PALETTES for name in (p.zh, p.en)]
-    fixed = [word for table in (PLACE_WORDS, DENSITY_WORDS) for by_value in table.values() for row in by_value.values()
+    fixed = [word for table in (PLACE_WORDS, DENSITY_WORDS, MATERIAL_WORDS, LIGHT_WORDS, NUMBER_WORDS) for by_value in table.values() for row in by_value.values()
              for word in row]
-    tokenizer.train_from_iterator([*frames, *(words + names + fixed + [f for row in FILLERS.values() for f in row]) * 4], trainer)
+    tokenizer.train_from_iterator([*frames, *(words + names + fixed + [word for table in (FILLERS, FORBIDDEN) for row in table.values()
+                                                                      for word in row]) * 4], trainer)
     return tokenizer
 
 
-class ReadingHeads(nn.Module):
-    """What the states must give away: used in training and evaluation, not shipped."""
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What should have been read. choices: [B, 7]; asked: [B, 7] bool, which of them a lesson is about. colours: [B, 5, 3];
+    said: [B, 5] in 0..1; about_colours: [B] bool.
+    """
 
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.motif = nn.Linear(width, len(MOTIFS) + 1)
-        self.place = nn.Linear(width, len(PLACES) + 1)
-        self.density = nn.Linear(width, len(DENSITIES) + 1)
-        self.colour = nn.Linear(width, 4)
-
-    def forward(self, states: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Logits of motif, place and density, and [B, 5, 4] colours (RGB in 0..1 and presence), of states [B, 8, W]."""
-        return (self.motif(states[:, 0]), self.place(states[:, 1]), self.density(states[:, 2]),
-                self.colour(states[:, 3:3 + COLOUR_STATES]))
+    choices: Tensor
+    asked: Tensor
+    colours: Tensor
+    said: Tensor
+    about_colours: Tensor
 
 
-def make_targets(captions: list[Caption]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Class numbers [B] of motif, place, density (the last class: not said) and colours [B, 5, 4]."""
-    def number(values: tuple[str, ...], chosen: str | None) -> int:
-        return values.index(chosen) if chosen is not None else len(values)
-    colours = torch.zeros(len(captions), COLOUR_STATES, 4)
+def make_answers(captions: list[Caption], only: str | None = None) -> Answers:
+    """The answers to captions; only: the one choice that these lessons are about."""
+    choices = torch.tensor([[LISTS[name].index(caption.said[name]) if name in caption.said else count for name, count in CHOICES]
+                            for caption in captions])
+    asked = torch.tensor([[only in (None, name) for name, _ in CHOICES]] * len(captions))
+    colours, said = torch.zeros(len(captions), COLOURS, 3), torch.zeros(len(captions), COLOURS)
     for row, caption in enumerate(captions):
         for column, colour in enumerate(caption.colours):
-            colours[row, column] = torch.tensor([*(channel / 255 for channel in colour), 1.0])
-    motifs = tuple(MOTIFS)
-    return (torch.tensor([number(motifs, caption.motif) for caption in captions]),
-            torch.tensor([number(PLACES, caption.place) for caption in captions]),
-            torch.tensor([number(DENSITIES, caption.density) for caption in captions]), colours)
+            if colour is not None:
+                colours[row, column], said[row, column] = torch.tensor(colour) / 255, 1.0
+    return Answers(choices=choices, asked=asked, colours=colours, said=said,
+                   about_colours=torch.full((len(captions),), only is None))
 
 
-def reading_loss(heads: ReadingHeads, states: Tensor, captions: list[Caption]) -> Tensor:
-    """Cross entropy of motif, place and density plus squared error of the colours that are there."""
-    motif, place, density, colours = make_targets(captions)
-    out_motif, out_place, out_density, out_colours = heads(states)
-    there = colours[..., 3]
-    colour_loss = ((out_colours[..., :3] - colours[..., :3]).square().sum(-1) * there).sum() / there.sum().clamp_min(1)
-    presence = F.binary_cross_entropy_with_logits(out_colours[..., 3], there)
-    loss: Tensor = (F.cross_entropy(out_motif, motif) + 0.5 * F.cross_entropy(out_place, place)
-                    + 0.5 * F.cross_entropy(out_density, density) + 10 * colour_loss + presence)
+def reading_loss(reading: Reading, answers: Answers) -> Tensor:
+    """Cross entropy of every choice plus squared error of the colours that are there. The motif weighs most."""
+    loss = torch.zeros(())
+    for index, (name, _) in enumerate(CHOICES):
+        rows = answers.asked[:, index]
+        if rows.any():
+            weight = {"motif": 1.0, "second": 0.7}.get(name, 0.4) * float(rows.float().mean())
+            loss = loss + weight * F.cross_entropy(reading.choices[index][rows].float(), answers.choices[rows, index])
+    if answers.about_colours.any():
+        rows = answers.about_colours
+        there = answers.said[rows]
+        error = ((reading.colours[rows].float() - answers.colours[rows]).square().sum(-1) * there).sum() / there.sum().clamp_min(1)
+        loss = loss + 10 * error + F.binary_cross_entropy_with_logits(reading.said[rows].float(), there)
     return loss
 
 
 def draw_words(rng: Random, count: int) -> list[Caption]:
-    """The first lessons: one to three topic words of one motif and nothing else. Short, so that many fit a step."""
+    """Lessons in words: one to three topic words of one motif, some grown into a compound with what means nothing."""
     captions = []
     for _ in range(count):
-        motif = rng.choice(list(MOTIFS))
-        words = [rng.choice(topic_words()[motif][rng.choice(("zh", "en"))]) for _ in range(rng.choice((1, 1, 2, 3)))]
-        captions.append(Caption(text=rng.choice((" ", "、", ", ", "，")).join(words), tongue="mixed", motif=motif))
+        motif, language = rng.choice(KNOWN), rng.choice(("zh", "en"))
+        words = [rng.choice(topic_words()[motif][language]) for _ in range(rng.choice((1, 1, 2, 3)))]
+        if rng.random() < 0.35:
+            glue = "" if language == "zh" else " "
+            stranger = unknown_word(language, rng)
+            words[0] = glue.join(rng.choice(((words[0], stranger), (stranger, words[0]))))
+        captions.append(Caption(text=rng.choice((" ", "、", ", ", "，")).join(words), tongue="mixed", said={"motif": motif}))
     return captions
 
 
@@ -113,7 +134,7 @@ def draw_places(rng: Random, count: int) -> list[Caption]:
     captions = []
     for _ in range(count):
         place, language = rng.choice(PLACES), rng.choice(("zh", "en"))
-        captions.append(Caption(text=write_composition(place, language, rng), tongue="mixed", place=place))
+        captions.append(Caption(text=write_composition(place, language, rng), tongue="mixed", said={"place": place}))
     return captions
 
 
@@ -124,23 +145,24 @@ def draw_captions(rng: Random, count: int) -> list[Caption]:
 
 
 @torch.no_grad()
-def measure_reading(reader: PromptReader, heads: ReadingHeads, count: int = 600, seed: int = 99) -> dict[str, dict[str, float]]:
-    """Share of held-out captions whose motif and place are read right, and the colours' mean error (0..255), by tongue."""
+def measure_reading(reader: PromptReader, count: int = 600, seed: int = 99) -> dict[str, dict[str, float]]:
+    """Share of held-out captions of which each choice is read right, and the colours' mean error (0..255), by tongue."""
     rng, result = Random(seed), {}
     for tongue in ("zh", "en", "mixed"):
         captions = [write_caption(sample_scene(rng), rng, tongue) for _ in range(count // 3)]
-        motif, place, _, colours = make_targets(captions)
-        out_motif, out_place, _, out_colours = heads(reader.read_batch([caption.text for caption in captions]))
-        error = (out_colours[..., :3] - colours[..., :3]).abs().mean(-1)[colours[..., 3] > 0].mean() * 255
-        result[tongue] = {"motif": (out_motif.argmax(1) == motif).float().mean().item(),
-                          "place": (out_place.argmax(1) == place).float().mean().item(), "colour_error": error.item()}
+        answers = make_answers(captions)
+        choices, colours, _ = reader.decide([caption.text for caption in captions])
+        right = choices == answers.choices
+        error = (colours - answers.colours).abs().mean(-1)[answers.said > 0].mean() * 255
+        result[tongue] = {**{name: round(right[:, index].float().mean().item(), 3) for index, (name, _) in enumerate(CHOICES)},
+                          "colour_error": round(error.item(), 2)}
     return result
 
 
-def train(minutes: float, folder: Path, *, go_on: bool = False, seed: int = 0) -> None:
+def train(minutes: float, folder: Path, *, go_on: bool = False, seed: int = 0) -> PromptReader:
     """Train for `minutes` of wall time and write folder/text_encoder; a line and a point of the curve every 50 steps.
 
-    go_on: start from the encoder and heads in `folder`, with whole captions at once.
+    go_on: start from the encoder in `folder`, with whole captions at once.
     """
     torch.manual_seed(seed)
     if go_on:
@@ -149,43 +171,43 @@ def train(minutes: float, folder: Path, *, go_on: bool = False, seed: int = 0) -
     else:
         tokenizer = train_tokenizer()
         reader = PromptReader(tokenizer, MiniTextEncoder(TextEncoderConfig(vocabulary=tokenizer.get_vocab_size())))
-    heads = ReadingHeads(reader.encoder.config.state_width)
-    if go_on:
-        heads.load_state_dict(load_file(folder / HEADS_FILE))
-    parameters = [*reader.encoder.parameters(), *heads.parameters()]
+    parameters = list(reader.encoder.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
     rng, started, step, share = Random(seed + go_on), time.monotonic(), 0, 0.0
     while share < 1:
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * min(1, (step + 1) / 100) * max(1 - share, 0.02)
         early = share < WORDS_SHARE and not go_on
-        lessons = [*draw_words(rng, 8 * BATCH if early else BATCH // 4), *draw_places(rng, BATCH)]
-        captions = [] if early else draw_captions(rng, BATCH)
-        with torch.autocast("cpu", torch.bfloat16):
-            states = torch.cat([reader.read_batch([caption.text for caption in part]) for part in (lessons, captions) if part])
-        loss = reading_loss(heads, states.float(), [*lessons, *captions])
+        lessons = [(draw_words(rng, 8 * BATCH if early else 2 * BATCH), "motif"), (draw_places(rng, BATCH // 2), "place"),
+                   ([] if early else draw_captions(rng, BATCH), None)]
+        loss = torch.zeros(())
+        for captions, only in lessons:
+            if captions:
+                with torch.autocast("cpu", torch.bfloat16):
+                    reading = reader.weigh(reader.tokenize([caption.text for caption in captions]))
+                loss = loss + reading_loss(reading, make_answers(captions, only))
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         if step % 50 == 0:
             line = {"step": step, "spent_s": round(time.monotonic() - started), "loss": round(loss.item(), 4)}
             write_point(folder / "text_curve.jsonl", line)
-            print(line, measure_reading(reader, heads, 90) if step % 200 == 0 else "", flush=True)
+            print(line, measure_reading(reader, 90) if step % 400 == 0 else "", flush=True)
         step, share = step + 1, (time.monotonic() - started) / (minutes * 60)
-    print(json.dumps(measure_reading(reader, heads), indent=1), flush=True)
-    _write(reader, heads, folder)
+    print(json.dumps(measure_reading(reader), indent=1), flush=True)
+    _write(reader, folder)
+    return reader
 
 
-def _write(reader: PromptReader, heads: ReadingHeads, folder: Path) -> None:
+def _write(reader: PromptReader, folder: Path) -> None:
     target = folder / "text_encoder"
     target.mkdir(parents=True, exist_ok=True)
     reader.tokenizer.save(str(target / TOKENIZER_FILE), pretty=False)
-    save_file({name: tensor.to(torch.bfloat16).contiguous() for name, tensor in reader.encoder.state_dict().items()},
+    save_file({name: tensor.detach().to(torch.bfloat16).contiguous() for name, tensor in reader.encoder.state_dict().items()},
               target / "model.safetensors")
     content = {"_class_name": "MiniTextEncoder", **asdict(reader.encoder.config)}
     (target / "config.json").write_text(json.dumps(content, indent=1) + "\n")
-    save_file(dict(heads.state_dict()), folder / HEADS_FILE)
 
 
 def main() -> None:

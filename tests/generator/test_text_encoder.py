@@ -1,6 +1,7 @@
 """The bundled model's reader of prompts: colours, padding, cutting, strict loading."""
 
 import json
+import unittest.mock
 from dataclasses import asdict
 
 import pytest
@@ -8,12 +9,14 @@ import torch
 from safetensors.torch import save_file
 
 from generator.errors import CheckpointError
+from generator.scene_code import CHOICES, STATES, WIDTH
 from generator.text_encoder import (
     HEX_TOKEN,
     MAX_COLOURS,
     TOKENIZER_FILE,
     MiniTextEncoder,
     PromptReader,
+    Reading,
     TextEncoderConfig,
     load_prompt_reader,
     split_colours,
@@ -25,7 +28,7 @@ from generator.training.train_text import train_tokenizer
 def reader():
     torch.manual_seed(0)
     tokenizer = train_tokenizer()
-    config = TextEncoderConfig(vocabulary=tokenizer.get_vocab_size(), width=32, heads=2, layers=2, max_tokens=40, state_width=16)
+    config = TextEncoderConfig(vocabulary=tokenizer.get_vocab_size(), width=32, heads=2, layers=2, max_tokens=40)
     return PromptReader(tokenizer, MiniTextEncoder(config).eval().requires_grad_(False))
 
 
@@ -49,10 +52,17 @@ def test_a_typed_marker_is_no_colour(reader):
     assert tokens.colours[tokens.order == 1].tolist() == [[1.0, 0.0, 0.0]]
 
 
-def test_each_colour_changes_the_states_and_so_does_their_order(reader):
-    states = reader.read_batch(["云 #102030、#A0B0C0", "云 #102030、#A0B0C1", "云 #A0B0C0、#102030"])
-    assert not torch.equal(states[0], states[1])
-    assert not torch.allclose(states[0], states[2], atol=1e-4)
+def test_a_colour_that_the_prompt_spells_out_is_taken_exactly(reader):
+    tokens = reader.tokenize(["云 #102030、#A0B0C0"])
+    near = torch.tensor([[[0.1, 0.1, 0.2], [0.6, 0.7, 0.7], [0.0, 1.0, 0.0], [0.6, 0.7, 0.7], [0.1, 0.1, 0.2]]])
+    said = torch.ones(1, 5)
+    reading = Reading(choices=tuple(torch.zeros(1, count + 1) for _, count in CHOICES), colours=near, said=said)
+    with unittest.mock.patch.object(reader, "weigh", return_value=reading):
+        _, colours, _ = reader.decide(["云 #102030、#A0B0C0"])
+    assert tokens.order.max() == 2
+    assert (colours[0, [0, 4]] * 255).round().tolist() == [[0x10, 0x20, 0x30]] * 2
+    assert (colours[0, [1, 3]] * 255).round().tolist() == [[0xA0, 0xB0, 0xC0]] * 2
+    assert colours[0, 2].tolist() == [0.0, 1.0, 0.0]
 
 
 def test_more_colours_than_places_are_read_without_harm(reader):
@@ -68,7 +78,7 @@ def test_a_prompt_reads_the_same_alone_and_beside_a_longer_one(reader):
 @pytest.mark.parametrize("prompt", ["", " ", "😀😀", "𠮷", "x" * 2000, "云" * 2000, "\u202e\u0000"])
 def test_any_prompt_gives_finite_states(reader, prompt):
     states = reader.read_batch([prompt, ""])
-    assert states.shape == (2, 8, 16)
+    assert states.shape == (2, STATES, WIDTH)
     assert torch.isfinite(states).all()
 
 

@@ -1,0 +1,58 @@
+"""SceneCode: what a text state says to the bundled model. Every state names one thing, in coordinates of its own.
+
+The text encoder decides what a prompt asks for (a motif, a place, a colour ...) and says it in this code; the diffusion
+transformer is trained on the code of the studio's scenes. Either can be trained without the other.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+CHOICES: tuple[tuple[str, int], ...] = (("motif", 48), ("second", 48), ("arrangement", 10), ("place", 5), ("density", 3),
+                                        ("material", 5), ("light", 2))
+"""What is chosen from a list, in the order of the states, and how long the list is. One more class says: not said."""
+COLOURS = 5
+"""Background, main colour and three accents: one state each, after the choices."""
+STATES = len(CHOICES) + COLOURS
+WIDTH = 256
+OCTAVES = 3
+"""Of sines and cosines of each colour channel, so that close colours have close codes and distant ones distant codes."""
+_COLOUR_WIDTH = 2 + 3 * (1 + 2 * OCTAVES)
+_OFFSETS = [sum(count + 1 for _, count in CHOICES[:index]) for index in range(len(CHOICES) + 1)]
+
+
+def code_choices(chosen: Tensor) -> Tensor:
+    """States [B, 7, 256] of class numbers [B, 7]; the number after the last class says that nothing was said."""
+    places = chosen + torch.tensor(_OFFSETS[:-1], device=chosen.device)
+    return torch.nn.functional.one_hot(places, WIDTH).float()
+
+
+def code_colours(colours: Tensor, said: Tensor) -> Tensor:
+    """States [B, 5, 256] of colours [B, 5, 3] in 0..1; said: [B, 5] bool."""
+    centred = colours * 2 - 1
+    angles = centred[..., None] * (torch.pi / 2 * 2.0 ** torch.arange(OCTAVES, device=colours.device))
+    parts = [said[..., None].float(), 1 - said[..., None].float(), centred, angles.sin().flatten(-2), angles.cos().flatten(-2)]
+    values = torch.cat([parts[0], parts[1], torch.cat(parts[2:], dim=-1) * parts[0]], dim=-1)      # [B, 5, 23]
+    states = values.new_zeros(*values.shape[:-1], WIDTH)
+    for slot in range(COLOURS):
+        first = _OFFSETS[-1] + slot * _COLOUR_WIDTH
+        states[:, slot, first:first + _COLOUR_WIDTH] = values[:, slot]
+    return states
+
+
+def code_scenes(chosen: Tensor, colours: Tensor, said: Tensor) -> Tensor:
+    """All states [B, 12, 256]."""
+    return torch.cat([code_choices(chosen), code_colours(colours, said)], dim=1)
+
+
+def not_said() -> Tensor:
+    """The states [12, 256] of a prompt that asks for nothing."""
+    chosen = torch.tensor([[count for _, count in CHOICES]])
+    return code_scenes(chosen, torch.zeros(1, COLOURS, 3), torch.zeros(1, COLOURS, dtype=torch.bool))[0]
+
+
+def check_lengths(lengths: Sequence[int]) -> None:
+    """Raises ValueError where the studio's lists are not as long as the code has room for."""
+    if list(lengths) != [count for _, count in CHOICES]:
+        raise ValueError(f"the studio's lists have {list(lengths)} entries; the code has room for {CHOICES}")

@@ -1,0 +1,52 @@
+"""Lessons: scenes as numbers for training, and how much of a scene a prompt says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from generator.scene_code import CHOICES, COLOURS, check_lengths
+from generator.studio.pen import MATERIALS
+from generator.studio.scene import ARRANGEMENTS, DENSITIES, LIGHTS, MOTIFS, PLACES, Scene
+
+LISTS: dict[str, tuple[str, ...]] = {"motif": tuple(MOTIFS), "second": tuple(MOTIFS), "arrangement": ARRANGEMENTS,
+                                     "place": PLACES, "density": DENSITIES, "material": MATERIALS, "light": LIGHTS}
+"""What the numbers of each choice stand for."""
+check_lengths([len(LISTS[name]) for name, _ in CHOICES])
+LEFT_OUT = {"place": 0.1, "density": 0.25, "material": 0.3, "light": 0.4}
+"""How often a prompt does not say it."""
+NO_COLOURS, MAIN_ONLY = 0.08, 0.08
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneNumbers:
+    """Scenes in the form of generator.scene_code. choices: [N, 7]; colours: [N, 5, 3] in 0..1; said: [N, 5] bool."""
+
+    choices: Tensor
+    colours: Tensor
+    said: Tensor
+
+
+def number_scenes(scenes: Sequence[Scene]) -> SceneNumbers:
+    """Everything that a prompt could say of each scene."""
+    choices = [[LISTS[name].index(value) if (value := getattr(scene, name)) is not None else count for name, count in CHOICES]
+               for scene in scenes]
+    colours, said = torch.zeros(len(scenes), COLOURS, 3), torch.zeros(len(scenes), COLOURS, dtype=torch.bool)
+    for row, scene in enumerate(scenes):
+        own = torch.tensor(scene.palette.colours) / 255
+        colours[row, :len(own)], said[row, :len(own)] = own, True
+    return SceneNumbers(choices=torch.tensor(choices), colours=colours, said=said)
+
+
+def leave_out(choices: Tensor, said: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    """(choices, said) of which each prompt keeps silent about some."""
+    choices, said = choices.clone(), said.clone()
+    for index, (name, count) in enumerate(CHOICES):
+        if name in LEFT_OUT:
+            choices[torch.rand(len(choices), generator=rng) < LEFT_OUT[name], index] = count
+    pick = torch.rand(len(said), generator=rng)
+    said[pick < NO_COLOURS] = False
+    only = (pick >= NO_COLOURS) & (pick < NO_COLOURS + MAIN_ONLY)
+    said[only] = said[only] & (torch.arange(COLOURS) == 1)
+    return choices, said

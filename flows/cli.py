@@ -17,6 +17,7 @@ import typer
 
 from flows.cli_edit import edit_app
 from flows.cli_models import models_app
+from flows.cli_train import train_app
 from flows.parsing import bad, parse_size, whole_number
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ styles_app = typer.Typer(no_args_is_help=False, rich_markup_mode=None, help="Lis
 app.add_typer(styles_app, name="styles")
 app.add_typer(edit_app, name="edit")
 app.add_typer(models_app, name="models")
+app.add_typer(train_app, name="train")
 
 
 Source = Annotated[str, typer.Argument(help="Markdown or HTML file, folder of posts, web page, or RSS/Atom feed.")]
@@ -168,6 +170,22 @@ def generate(
         bad(f"-n: {count} is not from 1 to {MAX_COUNT}")
     first = make_request(prompt, negative, parse_size(size), seed, steps, lora)
     generate_pictures(first, count, out, as_json)
+
+
+@app.command("eval")
+def evaluate(
+    limit: Annotated[
+        int | None, typer.Option("--limit", parser=whole_number, metavar="N", help="Paint only so many of the held-out prompts.")
+    ] = None,
+    sheet: Annotated[Path | None, typer.Option("--sheet", metavar="FILE", help="PNG that gets 48 of the pictures.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Score the generator on held-out prompts: motif, place, count, relation, palette, quiet room for a title, and more."""
+    from flows.evaluating import evaluate_generator
+
+    if limit is not None and limit < 1:
+        bad(f"limit: {limit} is not at least 1")
+    evaluate_generator(limit, sheet, as_json)
 
 
 @app.command()

@@ -105,6 +105,8 @@ class MiniTextEncoder(nn.Module):
         self.neighbours = nn.Conv1d(config.width, config.width, NEIGHBOURS, padding=NEIGHBOURS // 2, groups=config.width,
                                     bias=False)
         nn.init.zeros_(self.neighbours.weight)
+        for table in (self.embed, self.order_embed):  # small, so that training decides what a word means
+            nn.init.normal_(table.weight, std=0.1)
         self.positions = nn.Parameter(torch.randn(config.max_tokens, config.width) * 0.02)
         self.queries = nn.Parameter(torch.randn(STATES, config.width) * 0.2)
         self.layers = nn.ModuleList(EncoderLayer(config.width, config.heads) for _ in range(config.layers))

@@ -22,6 +22,7 @@ from generator.studio.scene import PLACES, lay_out, sample_scene
 from generator.training.average import WeightAverage
 from generator.training.curves import write_point
 from generator.training.lessons import SceneNumbers, leave_out, number_scenes
+from generator.training.optimizers import Optimizers
 from generator.training.resume import load_state, save_state
 
 LEARNING_RATE = 1e-3
@@ -97,40 +98,6 @@ def draw_states(scenes: SceneNumbers, rows: Tensor, rng: torch.Generator | None 
     return states
 
 
-class Optimizers:
-    """Muon for the matrices of the blocks (Jordan et al. 2024), AdamW for the rest; or AdamW for all. Used as one."""
-
-    def __init__(self, network: MMDiT, rate: float, *, with_muon: bool) -> None:
-        matrices = {id(parameter): parameter for name, parameter in network.named_parameters()
-                    if with_muon and name.startswith("blocks.") and parameter.ndim == 2 and "modulation" not in name}
-        rest = [parameter for parameter in network.parameters() if id(parameter) not in matrices]
-        self.parts: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.95), weight_decay=0.01)]
-        if matrices:
-            self.parts.append(torch.optim.Muon(list(matrices.values()), lr=rate, weight_decay=0.01,
-                                               adjust_lr_fn="match_rms_adamw", ns_steps=4))
-
-    def set_rate(self, rate: float) -> None:
-        """The learning rate of the next step."""
-        for part in self.parts:
-            for group in part.param_groups:
-                group["lr"] = rate
-
-    def step(self) -> None:
-        """Move the weights, and forget the gradients."""
-        for part in self.parts:
-            part.step()
-            part.zero_grad()
-
-    def state_dict(self) -> list[dict[str, object]]:
-        """Of both parts."""
-        return [part.state_dict() for part in self.parts]
-
-    def load_state_dict(self, state: list[dict[str, object]]) -> None:
-        """What `state_dict` gave."""
-        for part, own in zip(self.parts, state, strict=True):
-            part.load_state_dict(own)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """How a run learns. minutes: wall time, all runs together. tokens: image tokens in a step. whole_share: the last part of
@@ -154,7 +121,7 @@ def train(plan: Plan, folder: Path, seed: int = 0) -> MMDiT:
     """Train until the plan's minutes are spent; resumes from and writes into `folder`. A line and a point every 50 steps."""
     torch.manual_seed(seed)
     network = start_quiet(MMDiT(plan.config))
-    optimizer = Optimizers(network, plan.rate, with_muon=plan.optimizer == "muon")
+    optimizer = Optimizers(network, plan.rate, muon="blocks." if plan.optimizer == "muon" else None)
     average = WeightAverage(network, decay=0.998)
     step, before = load_state(folder / RESUME_FILE, network, optimizer, average)
     buckets = load_buckets(folder / "latents")

@@ -47,6 +47,7 @@ from generator.training.captions import (
 )
 from generator.training.curves import write_point
 from generator.training.lessons import LISTS
+from generator.training.optimizers import Optimizers
 
 BATCH = 48
 LEARNING_RATE = 1.5e-3
@@ -172,11 +173,10 @@ def train(minutes: float, folder: Path, *, go_on: bool = False, seed: int = 0) -
         tokenizer = train_tokenizer()
         reader = PromptReader(tokenizer, MiniTextEncoder(TextEncoderConfig(vocabulary=tokenizer.get_vocab_size())))
     parameters = list(reader.encoder.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = Optimizers(reader.encoder, LEARNING_RATE, muon="layers.")
     rng, started, step, share = Random(seed + go_on), time.monotonic(), 0, 0.0
     while share < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * min(1, (step + 1) / 100) * max(1 - share, 0.02)
+        optimizer.set_rate(LEARNING_RATE * min(1, (step + 1) / 100) * max(1 - share, 0.02))
         early = share < WORDS_SHARE and not go_on
         lessons = [(draw_words(rng, 8 * BATCH if early else 2 * BATCH), "motif"), (draw_places(rng, BATCH // 2), "place"),
                    ([] if early else draw_captions(rng, BATCH), None)]
@@ -186,7 +186,6 @@ def train(minutes: float, folder: Path, *, go_on: bool = False, seed: int = 0) -
                 with torch.autocast("cpu", torch.bfloat16):
                     reading = reader.weigh(reader.tokenize([caption.text for caption in captions]))
                 loss = loss + reading_loss(reading, make_answers(captions, only))
-        optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()

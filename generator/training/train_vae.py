@@ -14,39 +14,46 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
+from generator.checkpoint import load_vae
 from generator.config import MiniVAEConfig
 from generator.mini_vae import MiniVAE
+from generator.native import CANVASES, TOKEN_PX
 from generator.studio.scene import paint, sample_scene
 from generator.training.average import WeightAverage
 from generator.training.curves import write_point
 from generator.training.resume import load_state, save_state
 
-SIZES = ((512, 512), (768, 768), (1024, 1024), (1216, 640), (768, 1024), (1216, 640), (1024, 1024))
-CROP_PX = 128
+CROP_PX, LATENT_PX = 128, 32
+ALIGNED_SHARE = 0.6
+"""Of the crops: on the grid of latents and not mirrored, as the diffusion transformer's pictures come. The others are anywhere."""
 BATCH = 16
 LEARNING_RATE = 1e-3
 
 
 def paint_pool(count: int, seed: int) -> list[Tensor]:
-    """`count` whole pictures, [3, H, W] 8-bit, of the sizes covers have."""
+    """`count` whole pictures, [3, H, W] 8-bit, of the native canvases."""
     rng = Random(seed)
     pool = []
     for _ in range(count):
-        width, height = rng.choice(SIZES)
+        width, height = (side * TOKEN_PX for side in rng.choice(CANVASES))
         pool.append(torch.from_numpy(paint(sample_scene(rng), width, height)).permute(2, 0, 1))
     return pool
 
 
 def sample_crops(pool: list[Tensor], rng: Random) -> Tensor:
-    """[BATCH, 3, CROP_PX, CROP_PX] in -1..1, mirrored and turned at random. Of three places the busiest is taken:
-    most of a cover is quiet ground, from which there is little to learn.
+    """[BATCH, 3, CROP_PX, CROP_PX] in -1..1, those off the grid mirrored and turned at random. Of three places the busiest is
+    taken: most of a cover is quiet ground, from which there is little to learn.
     """
     crops = []
     for _ in range(BATCH):
-        picture = rng.choice(pool)
-        places = [tuple(rng.randint(0, side - CROP_PX) for side in picture.shape[1:]) for _ in range(3)]
+        picture, aligned = rng.choice(pool), rng.random() < ALIGNED_SHARE
+        step = LATENT_PX if aligned else 1
+        places = [tuple(step * rng.randint(0, (side - CROP_PX) // step) for side in picture.shape[1:]) for _ in range(3)]
         candidates = [picture[:, top:top + CROP_PX, left:left + CROP_PX] for top, left in places]
         crop = max(candidates, key=lambda one: float(one[:, ::4, ::4].float().diff(dim=2).abs().mean()))
+        if aligned:
+            crops.append(crop)
+            continue
         crop = crop.flip(2) if rng.random() < 0.5 else crop
         crops.append(crop.transpose(1, 2) if rng.random() < 0.5 else crop)
     return torch.stack(crops).float() / 127.5 - 1
@@ -91,8 +98,11 @@ def _schedule(step: int, spent_share: float) -> float:
     return warm * (1 - spent_share) + 1e-3
 
 
-def train(minutes: float, folder: Path, pool_size: int, seed: int = 0) -> MiniVAE:
-    """Train for `minutes` of wall time (all runs together), resuming from `folder`; prints a line every 100 steps."""
+def train(minutes: float, folder: Path, pool_size: int, start: Path | None = None, seed: int = 0) -> MiniVAE:
+    """Train for `minutes` of wall time (all runs together), resuming from `folder`; prints a line every 50 steps.
+
+    start: an autoencoder to go on from, with half the learning rate, where `folder` holds no run yet.
+    """
     torch.manual_seed(seed)
     vae: MiniVAE = MiniVAE(MiniVAEConfig()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     vae.encode_linear.requires_grad_(False)
@@ -102,7 +112,12 @@ def train(minutes: float, folder: Path, pool_size: int, seed: int = 0) -> MiniVA
     average = WeightAverage(vae, decay=0.998)
     first, before = load_state(folder / "vae.pt", vae, optimizer, average)
     pool, held_out = paint_pool(pool_size, seed + 1 + first), paint_pool(16, 10_000)
-    if first == 0:
+    rate = LEARNING_RATE if start is None else LEARNING_RATE / 2
+    if first == 0 and start is not None:
+        vae.load_state_dict(load_vae(start).state_dict())
+        average = WeightAverage(vae, decay=0.998)
+        print(f"start: {measure_psnr(vae, held_out):.2f} dB", flush=True)
+    elif first == 0:
         vae.start_from_components(sample_blocks(pool, Random(seed)))
         average = WeightAverage(vae, decay=0.998)
         # The linear path stays as it is: its large gradients would drown the rest's under the clipping.
@@ -110,7 +125,7 @@ def train(minutes: float, folder: Path, pool_size: int, seed: int = 0) -> MiniVA
     rng, started = Random(seed + first), time.monotonic()
     for step, spent in _ticks(first, before, started, minutes * 60):
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * _schedule(step, spent / (minutes * 60))
+            group["lr"] = rate * _schedule(step, spent / (minutes * 60))
         target = sample_crops(pool, rng).to(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             latents = vae.compress(target)
@@ -154,10 +169,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=25)
     parser.add_argument("--folder", type=Path, default=Path("build/training"))
+    parser.add_argument("--start", type=Path, help="a folder with an autoencoder to go on from")
     parser.add_argument("--pool", type=int, default=900, help="pictures painted at the start and kept in memory")
     chosen = parser.parse_args()
     chosen.folder.mkdir(parents=True, exist_ok=True)
-    train(chosen.minutes, chosen.folder, chosen.pool)
+    train(chosen.minutes, chosen.folder, chosen.pool, chosen.start)
 
 
 if __name__ == "__main__":

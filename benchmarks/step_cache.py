@@ -1,6 +1,6 @@
 """Step caching on the bundled model: speed-up against PSNR to the exact picture and against the evaluation's scores.
 
-python -m benchmarks.step_cache [--count 48]; one JSON line. The same held-out captions for every bound.
+python -m benchmarks.step_cache [--count 48]; one JSON line. The same held-out prompts for every bound.
 """
 
 import argparse
@@ -9,13 +9,14 @@ import time
 
 import numpy as np
 
+from generator.evaluation.aesthetic import load_scorer
+from generator.evaluation.judge import load_judge
+from generator.evaluation.report import paint_prompts, read_prompts, score_picture
 from generator.options import ModelOptions
 from generator.pipeline import CoverPainter
-from generator.training.evaluate import paint_samples, score
-from generator.training.judge import train_judge
 
 BOUNDS = (0.0, 0.05, 0.1, 0.15, 0.25, 0.4)
-STEPS, GUIDANCE = 24, 3.0
+STEPS, GUIDANCE = 24, 1.0
 
 
 def psnr(ours, exact):
@@ -27,18 +28,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=48)
     count = parser.parse_args().count
-    judge, rows, exact = train_judge(), [], None
+    prompts, judge, scorer, rows, exact = read_prompts(count), load_judge(), load_scorer(), [], None
     for bound in BOUNDS:
         painter = CoverPainter(options=ModelOptions(step_cache=bound))
-        paint_samples(painter, 2, STEPS, GUIDANCE)
+        paint_prompts(painter, prompts[:2], STEPS, GUIDANCE)
         started = time.monotonic()
-        samples = paint_samples(painter, count, STEPS, GUIDANCE)
+        pictures = paint_prompts(painter, prompts, STEPS, GUIDANCE)
         seconds = time.monotonic() - started
-        pictures = [sample.picture for sample in samples]
         exact = exact or pictures
         each = [psnr(ours, theirs) for ours, theirs in zip(pictures, exact, strict=True)]
+        scores = [score_picture(judge, scorer, prompt, picture) for prompt, picture in zip(prompts, pictures, strict=True)]
+        means = {name: round(float(np.mean([row[name] for row in scores if name in row])), 3) for name in ("motif", "palette")}
         rows.append({"bound": bound, "seconds": round(seconds / count, 3), "psnr_db": round(float(np.mean(each)), 1),
-                     "worst_psnr_db": round(float(min(each)), 1), **score(judge, samples, pictures)})
+                     "worst_psnr_db": round(float(min(each)), 1), **means})
     for row in rows:
         row["speed_up"] = round(rows[0]["seconds"] / row["seconds"], 2)
     print(json.dumps({"rows": rows}))

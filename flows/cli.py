@@ -177,6 +177,9 @@ def evaluate(
     limit: Annotated[
         int | None, typer.Option("--limit", parser=whole_number, metavar="N", help="Paint only so many of the held-out prompts.")
     ] = None,
+    articles: Annotated[
+        str | None, typer.Option("--articles", metavar="SOURCE", help="Also judge how well covers fit these posts of your own.")
+    ] = None,
     sheet: Annotated[Path | None, typer.Option("--sheet", metavar="FILE", help="PNG that gets 48 of the pictures.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
@@ -185,7 +188,7 @@ def evaluate(
 
     if limit is not None and limit < 1:
         bad(f"limit: {limit} is not at least 1")
-    evaluate_generator(limit, sheet, as_json)
+    evaluate_generator(limit, articles, sheet, as_json)
 
 
 @app.command()

@@ -55,7 +55,7 @@ class Watcher(AbstractContextManager["Watcher"]):
     """A progress bar for the denoising steps of one picture, on standard error, where that is a terminal."""
 
     def __init__(self, title: str) -> None:
-        self._bar = _make_bar(transient=True)
+        self._bar = make_bar(transient=True)
         self._task = self._bar.add_task(escape(plain(title)), total=None)
 
     def __enter__(self) -> Self:
@@ -76,12 +76,13 @@ def hear(step: int, steps: int) -> None:
         progress(step, steps)
 
 
-def _make_bar(*, transient: bool) -> Progress:
+def make_bar(*, transient: bool) -> Progress:
+    """A progress bar on standard error, where that is a terminal."""
     return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                     console=errors, transient=transient, disable=not errors.is_terminal)
 
 
-def _make_console() -> Console:
+def make_console() -> Console:
     """Standard output as a console; wide where nobody's window bounds it."""
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
@@ -153,7 +154,7 @@ def print_record(record: CoverRecord, as_json: bool) -> None:
 def run_backlog(source: str, wishes: Wishes, *, limit: int | None, dry_run: bool, as_json: bool) -> int:
     """Work through a backlog with a bar, then print a table. Exit code 1 if any post failed."""
     outcomes: list[Outcome] = []
-    with _make_bar(transient=False) as bar:
+    with make_bar(transient=False) as bar:
         task = bar.add_task("posts", total=count_posts(source))
 
         def tell(outcome: Outcome) -> None:
@@ -186,7 +187,7 @@ def _work_through(source: str, wishes: Wishes, limit: int | None, dry_run: bool)
 
 
 def _print_outcomes(outcomes: list[Outcome]) -> None:
-    console = _make_console()
+    console = make_console()
     table = Table(Column("post", max_width=48, no_wrap=True, overflow="ellipsis"), Column("result", no_wrap=True),
                   Column("cover, or why not", overflow="fold"), box=None, pad_edge=False)
     for outcome in outcomes:
@@ -261,7 +262,7 @@ def list_guides() -> None:
     for guide in all_styles(ports().settings.brand_folder):
         sizes = ", ".join(f"{width}x{height}" for width, height in guide.sizes)
         table.add_row(guide.name, guide.title.zh, guide.title.en, _swatches(guide), sizes)
-    _make_console().print(table)
+    make_console().print(table)
 
 
 def _swatches(guide: StyleGuide) -> Text:

@@ -7,7 +7,7 @@ from typing import Any, Self
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Column, Table
 
-from flows.console import _make_console, errors, print_json
+from flows.console import errors, make_console, print_json
 from flows.pull_model import pull_model
 from flows.wiring import ports
 from integrations.errors import NotFound
@@ -80,7 +80,7 @@ def list_models(as_json: bool) -> None:
     for row in rows:
         licence = _tell_licence(Licence(id=row["licence"], commercial=row["commercial"]))
         table.add_row(row["name"], row["kind"], licence, tell_bytes(row["size"]), _tell_state(row), row["title"])
-    _make_console().print(table)
+    make_console().print(table)
 
 
 def verify(name: str | None, as_json: bool) -> int:

@@ -49,7 +49,8 @@ def denoise(parts: Parts, drafts: Sequence[Draft], lora: str | None = None, step
     first = drafts[0]
     if any(draft.batch_key != first.batch_key for draft in drafts) or (step_cache and len(drafts) > 1):
         raise ValueError("batch: its pictures must agree in size, steps and strength, and be one where steps are cached")
-    states = parts.read([draft.prompt for draft in drafts] + [draft.negative for draft in drafts if draft.guidance > 1])
+    states = parts.read([draft.prompt for draft in drafts] + [draft.negative for draft in drafts if draft.guidance > 1],
+                        first.grid)
     network = parts.transformer(lora)
     sigmas = noise_levels(first.steps, first.grid[0] * first.grid[1], parts.schedule)
     sigmas = sigmas[int(first.steps - first.steps * first.strength):]

@@ -22,6 +22,7 @@ from generator.precision import base_dtype
 from generator.prompt_cache import PromptCache
 from generator.qwen_text import DROPPED_TOKENS, TEMPLATE, load_qwen_reader
 from generator.revision import INDEX_FILE, numerics, revision
+from generator.scene_code import code_canvas
 from generator.schedule import ScheduleConfig
 from generator.shards import Shards, read_json
 from generator.text_encoder import load_prompt_reader
@@ -164,15 +165,20 @@ class Parts:
         parts += [revision(self.folder / name) for name in ("text_encoder", "tokenizer") if (self.folder / name).is_dir()]
         return PromptCache("\0".join(parts), self.options.prompt_cache)
 
-    def read(self, prompts: list[str]) -> dict[str, Tensor]:
-        """States [T, W] of every different prompt, on the transformer's device. The encoder is loaded only for new ones."""
+    def read(self, prompts: list[str], grid: tuple[int, int]) -> dict[str, Tensor]:
+        """States [T, W] of every different prompt for a picture of this grid, on the transformer's device.
+
+        The encoder is loaded only for new prompts.
+        """
         found = {prompt: self._prompts.find(prompt) for prompt in dict.fromkeys(prompts)}
         missing = [prompt for prompt, states in found.items() if states is None]
         if missing:
             for prompt, states in zip(missing, self._load_reader().read(missing), strict=True):
                 self._prompts.keep(prompt, states)
                 found[prompt] = states
-        return {prompt: states.to(self.device, self.dtype) for prompt, states in found.items() if states is not None}
+        behind = [code_canvas(grid)] if self.has_canvases else []
+        return {prompt: torch.cat([states, *(state.to(states) for state in behind)]).to(self.device, self.dtype)
+                for prompt, states in found.items() if states is not None}
 
     def _load_reader(self) -> Reader:
         if self._reader is None:

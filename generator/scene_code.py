@@ -9,16 +9,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from generator.native import CANVASES
+
 CHOICES: tuple[tuple[str, int], ...] = (("motif", 48), ("second", 48), ("arrangement", 10), ("place", 5), ("density", 3),
                                         ("material", 5), ("light", 2))
 """What is chosen from a list, in the order of the states, and how long the list is. One more class says: not said."""
 COLOURS = 5
 """Background, main colour and three accents: one state each, after the choices."""
 STATES = len(CHOICES) + COLOURS
+"""Of a prompt. One more, behind them, names the canvas: the same prompt is laid out otherwise on another one."""
 WIDTH = 256
 OCTAVES = 3
 """Of sines and cosines of each colour channel, so that close colours have close codes and distant ones distant codes."""
 _COLOUR_WIDTH = 2 + 3 * (1 + 2 * OCTAVES)
+_CANVAS_OFFSET = WIDTH - len(CANVASES) - 1
 _OFFSETS = [sum(count + 1 for _, count in CHOICES[:index]) for index in range(len(CHOICES) + 1)]
 
 
@@ -44,6 +48,13 @@ def code_colours(colours: Tensor, said: Tensor) -> Tensor:
 def code_scenes(chosen: Tensor, colours: Tensor, said: Tensor) -> Tensor:
     """All states [B, 12, 256]."""
     return torch.cat([code_choices(chosen), code_colours(colours, said)], dim=1)
+
+
+def code_canvas(grid: tuple[int, int]) -> Tensor:
+    """The state [1, 256] of a canvas of (rows, columns); all that are not native share one."""
+    columns_rows = (grid[1], grid[0])
+    number = CANVASES.index(columns_rows) if columns_rows in CANVASES else len(CANVASES)
+    return torch.nn.functional.one_hot(torch.tensor([_CANVAS_OFFSET + number]), WIDTH).float()
 
 
 def not_said() -> Tensor:

@@ -4,6 +4,8 @@ For every token of the canvas it names the motif there, if any, and how large th
 relation follow from that map by geometry.
 """
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from generator.native import fit_canvas
@@ -29,10 +31,14 @@ LEAST_CELLS = 5
 
 
 class Judge(nn.Module):
-    """Convolutions from pixels to tokens. [B, 3, 12h, 12w] in -1..1 to [B, 49 + 3, h, w]: motif and size of every token."""
+    """Convolutions from pixels to tokens. [B, 3, 12h, 12w] in -1..1 to [B, 49 + 3, h, w]: motif and size of every token.
 
-    def __init__(self) -> None:
+    motifs: their names, by number.
+    """
+
+    def __init__(self, motifs: Sequence[str]) -> None:
         super().__init__()
+        self.motifs = tuple(motifs)
 
         def layer(before: int, after: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
             return nn.Sequential(nn.Conv2d(before, after, 3, stride=stride, padding=dilation, dilation=dilation, bias=False),
@@ -51,9 +57,9 @@ class Judge(nn.Module):
 
 @dataclass(frozen=True)
 class Finding:
-    """A motif that is there. motif: its number; x, y: centre of its tokens, in tokens; count: how many of it there are."""
+    """A motif that is there. x, y: centre of its tokens, in tokens; count: how many of it there are."""
 
-    motif: int
+    motif: str
     x: float
     y: float
     cells: int
@@ -73,10 +79,11 @@ def make_view(picture: NDArray[np.uint8]) -> Tensor:
 
 def load_judge() -> Judge:
     """The judge that ships with the project. Raises FileNotFoundError naming the file."""
-    judge = Judge()
-    judge.load_state_dict({name: tensor.float() if tensor.is_floating_point() else tensor
-                           for name, tensor in load_file(FILE).items()})
-    return judge.eval()
+    with safe_open(FILE, framework="pt") as file:
+        judge = Judge(json.loads(file.metadata()["motifs"]))
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    judge.load_state_dict({name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()})
+    return judge.eval().requires_grad_(False)
 
 
 @torch.inference_mode()
@@ -92,5 +99,6 @@ def find(judge: Judge, picture: NDArray[np.uint8]) -> list[Finding]:
             continue
         rows, columns = there.nonzero().float().mean(0).tolist()
         boxes = sum(int((there & (size == index)).sum()) / side**2 for index, side in enumerate(SIZES))
-        findings.append(Finding(motif=number, x=columns + 0.5, y=rows + 0.5, cells=cells, count=max(1, round(boxes))))
+        findings.append(Finding(motif=judge.motifs[number], x=columns + 0.5, y=rows + 0.5, cells=cells,
+                                count=max(1, round(boxes))))
     return sorted(findings, key=lambda finding: -finding.cells)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from generator.evaluation.aesthetic import Scorer, load_scorer, score
 from generator.evaluation.colours import palette_distance
 from generator.evaluation.judge import Judge, find, load_judge
 from generator.evaluation.scores import (
@@ -98,13 +99,13 @@ def as_array(image: CoverImage) -> Picture:
     return np.frombuffer(image.rgb, np.uint8).reshape(image.height, image.width, 3)
 
 
-def score_picture(judge: Judge, motifs: Sequence[str], prompt: Prompt, picture: Picture) -> dict[str, float]:
+def score_picture(judge: Judge, scorer: Scorer, prompt: Prompt, picture: Picture) -> dict[str, float]:
     """What is measured of one picture; only what its prompt asks for."""
     said, found = prompt.said, find(judge, picture)
     row: dict[str, float] = {}
-    own = next((finding for finding in found if finding.motif == motifs.index(said["motif"])), None)
+    own = next((finding for finding in found if finding.motif == said["motif"]), None)
     if prompt.group == "relation":
-        row["relation"] = is_related(found, motifs.index(said["motif"]), motifs.index(said["second"]), said["arrangement"])
+        row["relation"] = is_related(found, said["motif"], said["second"], said["arrangement"])
     else:
         row["motif"] = own is not None and own is found[0]
         row["count"] = own is not None and own.count == COUNTS[said["arrangement"]]
@@ -114,7 +115,7 @@ def score_picture(judge: Judge, motifs: Sequence[str], prompt: Prompt, picture: 
     asked = [colour for colour in prompt.colours[:2] if colour is not None]
     if asked:
         row["palette"] = palette_distance(picture, asked)
-    row["sharpness"], row["banding"] = sharpness(picture), banding(picture)
+    row["sharpness"], row["banding"], row["aesthetic"] = sharpness(picture), banding(picture), score(scorer, picture)
     return {name: float(value) for name, value in row.items()}
 
 
@@ -133,7 +134,7 @@ def sum_up(values: Sequence[float], is_share: bool) -> Score:
 
 
 SHARES = ("motif", "place", "relation", "count", "quiet")
-MEASURES = ("palette", "sharpness", "banding")
+MEASURES = ("palette", "sharpness", "banding", "aesthetic")
 
 
 def tabulate(prompts: Sequence[Prompt], rows: Rows) -> dict[str, dict[str, Any]]:
@@ -174,12 +175,12 @@ def _digest(image: CoverImage) -> str:
     return hashlib.sha256(image.rgb).hexdigest()
 
 
-def evaluate(painter: CoverPainter, prompts: Sequence[Prompt], motifs: Sequence[str], steps: int, guidance: float,
+def evaluate(painter: CoverPainter, prompts: Sequence[Prompt], steps: int, guidance: float,
              progress: Callable[[int, int], None] | None = None) -> tuple[dict[str, Any], list[Picture]]:
-    """The whole report, and the pictures it speaks of. motifs: their names in the judge's order."""
+    """The whole report, and the pictures it speaks of."""
     pictures = paint_prompts(painter, prompts, steps, guidance, progress)
-    judge = load_judge()
-    rows = [score_picture(judge, motifs, prompt, picture) for prompt, picture in zip(prompts, pictures, strict=True)]
+    judge, scorer = load_judge(), load_scorer()
+    rows = [score_picture(judge, scorer, prompt, picture) for prompt, picture in zip(prompts, pictures, strict=True)]
     studio = json.loads(STUDIO.read_text(encoding="utf-8"))
     table = tabulate(prompts, rows)
     return {"prompts": len(prompts), "steps": steps, "guidance": guidance, "checkpoint": painter.checkpoint, "scores": table,

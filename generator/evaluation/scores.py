@@ -1,7 +1,6 @@
 """Scores: what is measured of one picture against what its prompt asked for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +14,6 @@ QUIET_SHARE = 0.35
 QUIET_ENERGY = 0.3
 """Gradient energy there over that of the rest, below which it is quiet."""
 COUNTS = {"one": 1, "two": 2, "three": 3, "four": 4}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What a prompt asked for, by the names of generator.training.lessons. second: only in relations. place: None where a pair
-    leaves no choice.
-    """
-
-    motif: str
-    arrangement: str
-    second: str | None = None
-    place: str | None = None
-    colours: tuple[tuple[int, int, int], ...] = ()
 
 
 def place_of(found: Sequence[Finding], canvas: tuple[int, int]) -> str | None:
@@ -56,7 +42,7 @@ def relation_of(first: Finding, second: Finding) -> str:
     return "above" if y < 0 else "below"
 
 
-def is_related(found: Sequence[Finding], motif: int, second: int, relation: str) -> bool:
+def is_related(found: Sequence[Finding], motif: str, second: str, relation: str) -> bool:
     """Whether both are there and stand to each other as asked."""
     by_motif = {finding.motif: finding for finding in found}
     return motif in by_motif and second in by_motif and relation_of(by_motif[motif], by_motif[second]) == relation

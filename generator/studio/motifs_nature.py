@@ -1,6 +1,7 @@
 """Motifs from nature, and flowing forms. Each draws one visual metaphor in the square from -1 to 1."""
 
 import math
+
 import skia
 
 from generator.studio.pen import Pen, Point, polar, smooth

@@ -4,7 +4,7 @@ A motif draws in a square from -1 to 1, y downwards. Colour 0 is the palette's m
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -17,6 +17,8 @@ Point = tuple[float, float]
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 Material = Literal["paper", "glass", "clay", "metal", "light"]
 MATERIALS: tuple[Material, ...] = get_args(Material)
+Look = Callable[[RGB, float], skia.Paint]
+"""Paint of a colour and opacity: a look of its own, in place of a material's."""
 
 
 def _colour(rgb: RGB, alpha: float = 1.0) -> int:
@@ -48,8 +50,9 @@ def polygon(points: Sequence[Point]) -> skia.Path:
 class Pen:
     """Fills and strokes in one material: with a gradient from the light, and a shadow, a sheen or a glow."""
 
-    def __init__(self, canvas: skia.Canvas, palette: Palette, light: Point, material: Material = "paper") -> None:
-        self.canvas, self.palette, self.light, self.material = canvas, palette, light, material
+    def __init__(self, canvas: skia.Canvas, palette: Palette, light: Point, material: Material = "paper",
+                 look: Look | None = None) -> None:
+        self.canvas, self.palette, self.light, self.material, self.look = canvas, palette, light, material, look
 
     def colour(self, index: int, shade: float = 0.0) -> RGB:
         """Palette colour `index`; shade > 0 mixes in white, < 0 black."""
@@ -70,6 +73,8 @@ class Pen:
 
     def _paint(self, box: skia.Rect, index: int, shade: float, lift: float, alpha: float, soft: float) -> skia.Paint:
         """What each material is: stops of the gradient, and what lies around the shape."""
+        if self.look is not None:
+            return self.look(self.colour(index, shade), alpha)
         paint = skia.Paint(AntiAlias=True)
 
         def tone(change: float, opacity: float = 1.0) -> tuple[RGB, float]:

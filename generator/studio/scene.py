@@ -38,6 +38,8 @@ MOTIFS: dict[str, Callable[[Pen], None]] = {
 """Every motif by name, in a fixed order: the order is the numbering of classes in training."""
 GENERIC = "shapes"
 """What a topic gets that no word of the lexicon fits."""
+DOTS = ((-1.0, 0.86, 0.11), (0.98, -0.86, 0.14), (1.06, 0.7, 0.08), (-1.06, -0.62, 0.09), (-0.7, -1.02, 0.07), (0.72, 1.0, 0.08))
+"""Beside a dense subject: x and y in its box from -1 to 1, and radius."""
 FILL = 0.9
 """How much of its box a motif fills; the rest is for shadows."""
 
@@ -133,6 +135,21 @@ def paint(scene: Scene, width: int, height: int) -> NDArray[np.uint8]:
     scale = max(width / wide, height / high)
     canvas.translate((width - scale * wide) / 2, (height - scale * high) / 2)
     canvas.scale(scale, scale)
+    _draw(canvas, scene, columns, rows)
+    return read_pixels(surface)
+
+
+def paint_part(scene: Scene, columns: int, rows: int, area: skia.IRect) -> NDArray[np.uint8]:
+    """The pixels inside `area` of the scene on a canvas of tokens, [area height, area width, 3]."""
+    surface = skia.Surface(area.width(), area.height())
+    canvas = surface.getCanvas()
+    canvas.translate(-area.left(), -area.top())
+    _draw(canvas, scene, columns, rows)
+    return read_pixels(surface)
+
+
+def _draw(canvas: skia.Canvas, scene: Scene, columns: int, rows: int) -> None:
+    wide, high = columns * TOKEN_PX, rows * TOKEN_PX
     if scene.light == "right":
         canvas.translate(wide, 0)
         canvas.scale(-1, 1)
@@ -151,7 +168,6 @@ def paint(scene: Scene, width: int, height: int) -> NDArray[np.uint8]:
         canvas.scale(reach, reach)
         MOTIFS[box.motif](pen)
         canvas.restore()
-    return read_pixels(surface)
 
 
 def _ordered(palette: Palette) -> Palette:
@@ -176,14 +192,14 @@ def _set_stage(pen: Pen, scene: Scene, boxes: Sequence[Box]) -> None:
         if kind == 0:
             pen.circle(0, 0, reach, 0, alpha=alpha, lift=0, shade=0.3, soft=0)
         elif kind == 1:
-            pen.box(-reach * 0.95, -reach * 0.88, reach * 0.95, reach * 0.88, 1, corner=0.2, alpha=alpha, lift=0, shade=0.3, soft=0)
+            pen.box(-reach * 0.95, -reach * 0.88, reach * 0.95, reach * 0.88, 1, corner=0.2, alpha=alpha, lift=0, shade=0.3,
+                    soft=0)
         else:
             pen.box(-reach * 0.9, -reach * 0.9, reach * 0.9, reach * 0.98, 0, corner=reach * 0.85, alpha=alpha, lift=0, soft=0)
     canvas.restore()
     canvas.save()
     canvas.translate((left + right) / 2 * TOKEN_PX, (top + bottom) / 2 * TOKEN_PX)
-    dots = ((-1.0, 0.86, 0.11), (0.98, -0.86, 0.14), (1.06, 0.7, 0.08), (-1.06, -0.62, 0.09), (-0.7, -1.02, 0.07), (0.72, 1.0, 0.08))
-    for number, (x, y, radius) in enumerate(dots[:3 if scene.density == "balanced" else 6]):
-        pen.circle(x * (right - left) / 2 * TOKEN_PX, y * (bottom - top) / 2 * TOKEN_PX, radius * 3 * TOKEN_PX, 1 + number % 2, lift=0,
-                   soft=0)
+    for number, (x, y, radius) in enumerate(DOTS[:3 if scene.density == "balanced" else 6]):
+        pen.circle(x * (right - left) / 2 * TOKEN_PX, y * (bottom - top) / 2 * TOKEN_PX, radius * 3 * TOKEN_PX, 1 + number % 2,
+                   lift=0, soft=0)
     canvas.restore()

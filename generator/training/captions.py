@@ -6,13 +6,10 @@ The long forms follow the sentences of prompts/templates, so that a rendered pro
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from random import Random
 from typing import Literal
 
-import yaml
-
-import generator.studio
+from generator.studio.lexicon import telling_characters, topic_words
 from generator.studio.palettes import RGB, format_hex, name_colour
 from generator.studio.pen import Material
 from generator.studio.scene import GENERIC, MOTIFS, RELATIONS, Arrangement, Density, Light, Place, Scene
@@ -35,8 +32,10 @@ DENSITY_WORDS: dict[str, dict[Density, tuple[str, ...]]] = {
            "dense": ("rich and dense", "dense")},
 }
 MATERIAL_WORDS: dict[str, dict[Material, tuple[str, ...]]] = {
-    "zh": {"paper": ("纸张质感", "剪纸", "纸雕", "哑光纸面", "纸艺层叠"), "glass": ("玻璃质感", "磨砂玻璃", "光滑玻璃", "半透明玻璃"),
-           "clay": ("黏土质感", "软陶", "圆润的黏土", "陶土质感", "3D黏土"), "metal": ("金属质感", "拉丝金属", "抛光金属", "铬", "金属光泽"),
+    "zh": {"paper": ("纸张质感", "剪纸", "纸雕", "哑光纸面", "纸艺层叠"),
+           "glass": ("玻璃质感", "磨砂玻璃", "光滑玻璃", "半透明玻璃"),
+           "clay": ("黏土质感", "软陶", "圆润的黏土", "陶土质感", "3D黏土"),
+           "metal": ("金属质感", "拉丝金属", "抛光金属", "铬", "金属光泽"),
            "light": ("发光", "霓虹", "辉光", "光的质感", "发光体")},
     "en": {"paper": ("paper", "paper cut", "layered paper", "matte paper"), "glass": ("glass", "frosted glass", "smooth glass"),
            "clay": ("clay", "soft clay", "rounded clay", "modelling clay"),
@@ -44,12 +43,14 @@ MATERIAL_WORDS: dict[str, dict[Material, tuple[str, ...]]] = {
            "light": ("glowing", "neon", "made of light", "neon light")},
 }
 LIGHT_WORDS: dict[str, dict[Light, tuple[str, ...]]] = {
-    "zh": {"left": ("左上方的光", "从左上方来的柔光", "左侧光", "光从左边来"), "right": ("右上方的光", "从右上方来的柔光", "右侧光", "光从右边来")},
+    "zh": {"left": ("左上方的光", "从左上方来的柔光", "左侧光", "光从左边来"),
+           "right": ("右上方的光", "从右上方来的柔光", "右侧光", "光从右边来")},
     "en": {"left": ("light from the left", "soft light from the upper left", "lit from the left"),
            "right": ("light from the right", "soft light from the upper right", "lit from the right")},
 }
 NUMBER_WORDS: dict[str, dict[Arrangement, tuple[str, ...]]] = {
-    "zh": {"one": ("一个", "一枚", "单个"), "two": ("两个", "2个", "一对"), "three": ("三个", "3个", "三枚"), "four": ("四个", "4个", "四枚")},
+    "zh": {"one": ("一个", "一枚", "单个"), "two": ("两个", "2个", "一对"),
+           "three": ("三个", "3个", "三枚"), "four": ("四个", "4个", "四枚")},
     "en": {"one": ("one", "a single", "1"), "two": ("two", "2", "a pair of"), "three": ("three", "3"), "four": ("four", "4")},
 }
 RELATION_FORMS: dict[str, dict[Arrangement, tuple[str, ...]]] = {
@@ -58,7 +59,8 @@ RELATION_FORMS: dict[str, dict[Arrangement, tuple[str, ...]]] = {
            "in front of": ("{a}在{b}前面", "{b}前面有{a}", "{a}在{b}前方"), "between": ("{a}在两个{b}之间", "两个{b}中间的{a}")},
     "en": {"left of": ("{a} to the left of {b}", "{a} left of {b}", "on the left {a}, on the right {b}"),
            "right of": ("{a} to the right of {b}", "{a} right of {b}"), "above": ("{a} above {b}", "{a} over {b}"),
-           "below": ("{a} below {b}", "{a} under {b}", "{a} beneath {b}"), "in front of": ("{a} in front of {b}", "{b} behind {a}"),
+           "below": ("{a} below {b}", "{a} under {b}", "{a} beneath {b}"),
+           "in front of": ("{a} in front of {b}", "{b} behind {a}"),
            "between": ("{a} between two {b}", "{a} in between two {b}")},
 }
 FILLERS = {
@@ -102,32 +104,16 @@ class Caption:
 
 
 @cache
-def topic_words() -> dict[str, dict[str, tuple[str, ...]]]:
-    """Topic words by motif and language ("zh", "en"), from studio/lexicon.yaml."""
-    file = Path(generator.studio.__file__).with_name("lexicon.yaml")
-    content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return {motif: {"zh": tuple(content[motif]["zh"].split()),
-                    "en": tuple(word.strip() for word in content[motif]["en"].split(","))}
-            for motif in KNOWN}
-
-
-@cache
 def common_characters() -> str:
     """The 3,755 everyday Chinese characters of GB 2312, level 1."""
     codes = ((row, cell) for row in range(0xB0, 0xD8) for cell in range(0xA1, 0xFF))
     return "".join(bytes(code).decode("gb2312", "ignore") for code in codes)
 
 
-@cache
-def _telling_characters() -> frozenset[str]:
-    """Characters that stand for a motif on their own; no unknown word may hold one."""
-    return frozenset(word for words in topic_words().values() for word in words["zh"] if len(word) == 1)
-
-
 def unknown_word(tongue: str, rng: Random) -> str:
     """A word that leads nowhere."""
     if tongue == "zh":
-        characters = [character for character in rng.choices(common_characters(), k=6) if character not in _telling_characters()]
+        characters = [character for character in rng.choices(common_characters(), k=6) if character not in telling_characters()]
         return "".join(characters[:rng.randint(2, 4)]) or "某事"
     return "".join(rng.choice("bcdfghklmnprstvw") + rng.choice("aeiou") for _ in range(rng.randint(2, 4)))
 
@@ -285,7 +271,8 @@ def _template(scene: Scene, tongue: Tongue, rng: Random) -> Caption:
                 f"构图：主体位于{place}，{quiet}，{density}。配色：{colours}，{tone}。光线：{light}。质感：{texture}。{fill()}；{rule}。")
     else:
         tone = "dark tones" if scene.palette.is_dark else "light tones"
-        text = (f"{fill().capitalize()} cover. Theme: {sentence}. Subject: {', '.join(subjects)}, as an abstract geometric metaphor. "
+        text = (f"{fill().capitalize()} cover. Theme: {sentence}. Subject: {', '.join(subjects)}, "
+                "as an abstract geometric metaphor. "
                 f"Composition: subject {place}, {quiet}, {density}. Palette: {colours}, {tone}. Light: {light}. "
                 f"Texture: {texture}. {fill().capitalize()}. {rule.capitalize()}.")
     return Caption(text=text, tongue=tongue, said=said, colours=scene.palette.colours)

@@ -14,9 +14,9 @@ LISTS: dict[str, tuple[str, ...]] = {"motif": tuple(MOTIFS), "second": tuple(MOT
                                      "place": PLACES, "density": DENSITIES, "material": MATERIALS, "light": LIGHTS}
 """What the numbers of each choice stand for."""
 check_lengths([len(LISTS[name]) for name, _ in CHOICES])
-LEFT_OUT = {"place": 0.1, "density": 0.25, "material": 0.3, "light": 0.4}
+LEFT_OUT = {"place": 0.08, "density": 0.15, "material": 0.1, "light": 0.25}
 """How often a prompt does not say it."""
-NO_COLOURS, MAIN_ONLY = 0.08, 0.08
+NO_COLOURS, MAIN_ONLY = 0.06, 0.08
 
 
 @dataclass(frozen=True, kw_only=True)

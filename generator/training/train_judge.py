@@ -1,6 +1,7 @@
 """Trains the judge of generator.evaluation on studio pictures. `python -m generator.training.train_judge --help`."""
 
 import argparse
+import json
 import time
 from random import Random
 
@@ -47,7 +48,7 @@ def disturb(views: Tensor, rng: Random) -> Tensor:
 def train(minutes: float, pool: int = 420, seed: int = 5) -> Judge:
     """Train for `minutes`, `pool` fresh pictures of a canvas at a time, and write the judge's file."""
     torch.manual_seed(seed)
-    judge, rng, started, step, share = Judge(), Random(seed), time.monotonic(), 0, 0.0
+    judge, rng, started, step, share = Judge(list(MOTIFS)), Random(seed), time.monotonic(), 0, 0.0
     optimizer = torch.optim.AdamW(judge.parameters(), lr=2e-3, weight_decay=0.02)
     while share < 1:
         views, motifs, sizes = draw_pictures(rng, rng.choice(CANVASES), pool)
@@ -68,7 +69,7 @@ def train(minutes: float, pool: int = 420, seed: int = 5) -> Judge:
     judge.eval()
     FOLDER.mkdir(exist_ok=True)
     save_file({name: tensor.to(torch.float16) if tensor.is_floating_point() else tensor
-               for name, tensor in judge.state_dict().items()}, FILE)
+               for name, tensor in judge.state_dict().items()}, FILE, metadata={"motifs": json.dumps(judge.motifs)})
     return judge
 
 
@@ -79,7 +80,7 @@ def measure(judge: Judge, count: int = 200, seed: int = 77) -> float:
         scene = sample_scene(rng)
         if scene.arrangement == "one":
             found = find(judge, paint(scene, 1200, 630))
-            right += bool(found) and found[0].motif == list(MOTIFS).index(scene.motif)
+            right += bool(found) and found[0].motif == scene.motif
             seen += 1
     return right / count
 

@@ -66,10 +66,10 @@ def train_tokenizer() -> Tokenizer:
     frames = [write_caption(sample_scene(Random(seed)), Random(seed), "en").text for seed in range(300)]
     words = [word for motif in topic_words().values() for language in motif.values() for word in language]
     names = [name for entry in COLOUR_NAMES for name in entry[:2]] + [name for p in PALETTES for name in (p.zh, p.en)]
-    fixed = [word for table in (PLACE_WORDS, DENSITY_WORDS, MATERIAL_WORDS, LIGHT_WORDS, NUMBER_WORDS) for by_value in table.values() for row in by_value.values()
-             for word in row]
-    tokenizer.train_from_iterator([*frames, *(words + names + fixed + [word for table in (FILLERS, FORBIDDEN) for row in table.values()
-                                                                      for word in row]) * 4], trainer)
+    tables = (PLACE_WORDS, DENSITY_WORDS, MATERIAL_WORDS, LIGHT_WORDS, NUMBER_WORDS)
+    fixed = [word for table in tables for by_value in table.values() for row in by_value.values() for word in row]
+    fixed += [word for table in (FILLERS, FORBIDDEN) for row in table.values() for word in row]
+    tokenizer.train_from_iterator([*frames, *(words + names + fixed) * 4], trainer)
     return tokenizer
 
 
@@ -111,7 +111,8 @@ def reading_loss(reading: Reading, answers: Answers) -> Tensor:
     if answers.about_colours.any():
         rows = answers.about_colours
         there = answers.said[rows]
-        error = ((reading.colours[rows].float() - answers.colours[rows]).square().sum(-1) * there).sum() / there.sum().clamp_min(1)
+        error = (reading.colours[rows].float() - answers.colours[rows]).square().sum(-1) * there
+        error = error.sum() / there.sum().clamp_min(1)
         loss = loss + 10 * error + F.binary_cross_entropy_with_logits(reading.said[rows].float(), there)
     return loss
 

@@ -25,7 +25,7 @@ from generator.training.resume import load_state, save_state
 
 CROP_PX, LATENT_PX = 128, 32
 ALIGNED_SHARE = 0.6
-"""Of the crops: on the grid of latents and not mirrored, as the diffusion transformer's pictures come. The others are anywhere."""
+"""Of the crops: on the grid of latents and not mirrored, as the diffusion transformer's pictures come. The rest: anywhere."""
 BATCH = 16
 LEARNING_RATE = 1e-3
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from generator.evaluation.colours import palette_distance
 from generator.pipeline import BUNDLED_FOLDER, CoverPainter
 from generator.request import CoverRequest
 from generator.studio.palettes import PALETTES
-from generator.training.colours import palette_distance
 
 MEGABYTE = 1_000_000
 STEPS = 12

@@ -3,7 +3,19 @@
 import pytest
 import torch
 
-from generator.scene_code import CHOICES, COLOURS, STATES, WIDTH, check_lengths, code_choices, code_colours, code_scenes, not_said
+from generator.native import CANVASES
+from generator.scene_code import (
+    CHOICES,
+    COLOURS,
+    STATES,
+    WIDTH,
+    check_lengths,
+    code_canvas,
+    code_choices,
+    code_colours,
+    code_scenes,
+    not_said,
+)
 
 
 def test_no_two_classes_share_a_code():
@@ -41,3 +53,16 @@ def test_nothing_said_is_its_own_code():
 def test_lists_of_another_length_are_refused():
     with pytest.raises(ValueError, match=r"\[1, 2\]"):
         check_lengths([1, 2])
+
+
+def test_every_native_canvas_has_a_code_of_its_own_and_all_others_share_one():
+    codes = torch.cat([code_canvas((rows, columns)) for columns, rows in CANVASES] + [code_canvas((3, 5)), code_canvas((10, 40))])
+    assert len(codes.unique(dim=0)) == len(CANVASES) + 1
+    assert torch.equal(codes[-1], codes[-2])
+
+
+def test_the_canvas_uses_coordinates_that_no_other_state_uses():
+    said = code_scenes(torch.zeros(1, len(CHOICES), dtype=torch.long), torch.rand(1, COLOURS, 3),
+                       torch.ones(1, COLOURS, dtype=torch.bool))[0]
+    used = torch.cat([said, not_said(), code_choices(torch.tensor([[count for _, count in CHOICES]]))[0]]).abs().sum(0) > 0
+    assert not any((used & (code_canvas((rows, columns))[0] > 0)).any() for columns, rows in [*CANVASES, (3, 5)])

@@ -92,7 +92,8 @@ def test_the_ground_has_the_palettes_colour():
 def test_materials_and_stages_look_different():
     scene = make_scene("heart")
     pictures = [paint(replace(scene, material=material), *SMALL) for material in MATERIALS]
-    pictures += [paint(replace(scene, density=density, seed=seed), *SMALL) for density in ("balanced", "dense") for seed in range(3)]
+    pictures += [paint(replace(scene, density=density, seed=seed), *SMALL)
+                 for density in ("balanced", "dense") for seed in range(3)]
     for number, first in enumerate(pictures):
         for second in pictures[number + 1:]:
             assert np.abs(first.astype(int) - second).mean() > 0.1

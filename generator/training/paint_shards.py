@@ -1,0 +1,76 @@
+"""Lets a transformer paint what prepared shards ask for, and stores its latents in the same form. `... --help`.
+
+Windows become the pairs (noise, picture) that generator.training.distil learns from; whole canvases show the scorer what the
+generator does wrong.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from generator.checkpoint import load_transformer
+from generator.mmdit import MMDiT
+from generator.sampler import guide
+from generator.scene_code import code_canvas, not_said
+from generator.schedule import ScheduleConfig, noise_levels
+from generator.shards import read_json
+from generator.training.train_mmdit import Shard, draw_states, load_shards
+
+
+def draw_noise(tokens: Tensor, seed: int) -> Tensor:
+    """The noise of a pair, in the shape of its tokens: made again from its seed."""
+    return torch.randn(tokens.shape, generator=torch.Generator().manual_seed(seed))
+
+
+@torch.inference_mode()
+def paint(network: MMDiT, shard: Shard, states: Tensor, noise: Tensor, sigmas: Tensor, guidance: float = 1.0) -> Tensor:
+    """Tokens [N, T, C*4] at the end of Euler steps from `noise` along sigmas [steps + 1]."""
+    tokens, mods = noise, network.modulate(sigmas[:-1])
+    silent = torch.cat([not_said(), code_canvas(shard.grid)]).expand(len(states), -1, -1)
+    for step in range(len(sigmas) - 1):
+        with torch.autocast("cpu", torch.bfloat16):
+            velocity = network(tokens, states, mods.at(step), grid=shard.grid, seen=shard.seen).float()
+            if guidance > 1:
+                without = network(tokens, silent, mods.at(step), grid=shard.grid, seen=shard.seen).float()
+                velocity = guide(velocity, without, guidance)
+        tokens = tokens + float(sigmas[step + 1] - sigmas[step]) * velocity
+    return tokens
+
+
+def read_schedule(checkpoint: Path) -> ScheduleConfig:
+    """The noise schedule of a checkpoint folder."""
+    return ScheduleConfig.read(read_json(checkpoint / "scheduler" / "scheduler_config.json"))
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("build/training"))
+    parser.add_argument("--kind", choices=("window", "whole"), default="window")
+    parser.add_argument("--out", default="pairs", help="folder in the training folder")
+    parser.add_argument("--most", type=int, default=1000, help="shards")
+    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--guidance", type=float, default=1.0)
+    chosen = parser.parse_args()
+    checkpoint, target = chosen.folder / "mini", chosen.folder / chosen.out
+    target.mkdir(parents=True, exist_ok=True)
+    network = load_transformer(checkpoint / "transformer", is_compiled=True)
+    shards = load_shards(chosen.folder / "latents", chosen.kind)
+    for number, shard in enumerate(shards[:: max(1, len(shards) // chosen.most)][:chosen.most]):
+        file = target / f"{chosen.kind}-{number:04d}.pt"
+        if file.exists():
+            continue
+        states = draw_states(shard, torch.Generator().manual_seed(number))
+        sigmas = noise_levels(chosen.steps, shard.grid[0] * shard.grid[1], read_schedule(checkpoint))
+        tokens = paint(network, shard, states, draw_noise(shard.tokens, number), sigmas, chosen.guidance)
+        torch.save({"tokens": tokens.to(torch.bfloat16), "states": states.to(torch.bfloat16), "noise_seed": number,
+                    "canvas": shard.grid[::-1], "seen": shard.seen}, file.with_suffix(".partial"))
+        os.replace(file.with_suffix(".partial"), file)
+        print(f"{file.name}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

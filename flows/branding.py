@@ -70,7 +70,8 @@ def train_brand(folder: Path, plan: Plan, *, as_json: bool) -> None:
     before = _paint(painter, material.size, "before")
     began = time.monotonic()
     priors = paint_priors(painter, material.lessons, PRIOR_SHARE * plan.minutes * 60, plan.seed)
-    plan = replace(plan, minutes=plan.minutes - (time.monotonic() - began) / 60)
+    spent = (time.monotonic() - began) / 60
+    plan = replace(plan, minutes=max(plan.minutes - spent, plan.minutes / 2))
     del painter  # its transformer, before another is loaded to learn beside
     gc.collect()
     learned = _learn(checkpoint, options, material, priors, plan)

@@ -39,13 +39,17 @@ LEVELS = (0.25, 0.5, 0.75, 0.95)
 """Noise levels at which held-out pictures are measured."""
 CHECKS, PATIENCE = 16, 5
 """Held-out measurements in a run, and how many without a better one end it."""
+STEP_TOKENS = 4096
+"""At most so many tokens of pictures are in a step, or one picture."""
 DEEP = 12
 """From so many blocks on, their activations are computed twice instead of kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BrandPlan:
-    """How to learn. minutes: wall time from the first step on. batch: pictures in a step."""
+    """How to learn. minutes: wall time from the first step on. batch: pictures in a step, fewer where they are large. rate:
+    None takes the one for the network's width.
+    """
 
     minutes: float
     rank: int = 16
@@ -195,7 +199,7 @@ def _learn(run: Run, lessons: list[Lesson], held_out: list[Lesson], priors: Sequ
                 setting["lr"] = rate * min(1, (len(losses) + 1) / 20) * max(1 - share, 0.05)
             is_prior = bool(priors) and float(torch.rand(1, generator=run.rng)) < PRIOR
             group = priors if is_prior else groups[int(torch.multinomial(sizes, 1, generator=run.rng))]
-            loss = run.draw(group, plan.batch)
+            loss = run.draw(group, max(1, min(plan.batch, STEP_TOKENS // len(group[0].clean))))
             loss.backward()
             nn.utils.clip_grad_norm_(run.sides.parameters(), 1.0)
             optimizer.step()

@@ -153,7 +153,8 @@ def run(checkpoint: Path, folder: Path, plan: BrandPlan, count: int) -> tuple[Le
     priors = paint_priors(painter, lessons, PRIOR_SHARE * plan.minutes * 60, plan.seed)
     spent = (time.monotonic() - started) / 60
     print(f"{len(lessons)} covers, {len(priors)} of the checkpoint's own pictures in {spent:.1f} minutes", flush=True)
-    learned = learn_brand(checkpoint, painter.options, lessons, priors, replace(plan, minutes=plan.minutes - spent), tell)
+    learned = learn_brand(checkpoint, painter.options, lessons, priors,
+                          replace(plan, minutes=max(plan.minutes - spent, plan.minutes / 2)), tell)
     if not learned.file:
         raise SystemExit(f"the held-out loss did not fall below {learned.held_out_before:.4f} in {learned.steps} steps")
     file = folder / "brand.safetensors"

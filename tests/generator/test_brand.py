@@ -16,6 +16,7 @@ from generator.revision import revision
 from generator.scene_code import not_said
 from generator.training.brand import BrandPlan, learn_brand, split_lessons
 from generator.training.brand_distance import describe, palette_distance, style_distance, take_view
+from generator.training.brand_example import choose_motifs, draw_brand
 from generator.training.brand_lessons import (
     LOOK_STATES,
     ApprovedCover,
@@ -180,6 +181,16 @@ def test_priors_are_what_the_checkpoint_paints_as_far_as_time_goes(bundled):
     prior, *_ = paint_priors(CoverPainter(bundled), lessons, 0.001, 0)
     assert prior.clean.shape == lessons[0].clean.shape
     assert prior.grid == lessons[0].grid
+
+
+def test_the_example_brand_names_topics_only_and_is_the_same_each_time():
+    covers = draw_brand()
+    assert len(covers) == 24
+    assert all(leave_out_look(cover.prompt) == cover.prompt for cover in covers)
+    assert len({cover.prompt for cover in covers}) == 24
+    assert [cover.picture.rgb for cover in covers[:3]] == [cover.picture.rgb for cover in draw_brand()[:3]]
+    known, new = choose_motifs()
+    assert not set(known) & set(new)
 
 
 def stripes(ground, other):

@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLE := examples/cloud-native.md
 
-.PHONY: help setup develop cover test check bench services
+.PHONY: help setup develop cover test check bench services train-smoke
 
 help:  ## What can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # The virtual environment is as new as the locked versions. Covers need less than tests do.
 $(VENV)/.ready: constraints.txt pyproject.toml
@@ -36,6 +36,9 @@ check: develop  ## Lint, types and the one direction of imports
 
 test: check  ## Check, then run the tests (services that are not installed skip; see `make services`)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+train-smoke: develop  ## Train a tiny model from nothing, and check that it learns (under three minutes)
+	$(BIN)/python -m generator.training.smoke
 
 services:  ## Install the servers that some tests talk to (Debian, as root)
 	bash tests/services/install.sh

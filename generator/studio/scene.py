@@ -139,10 +139,11 @@ def paint(scene: Scene, width: int, height: int) -> NDArray[np.uint8]:
     return read_pixels(surface)
 
 
-def paint_part(scene: Scene, columns: int, rows: int, area: skia.IRect) -> NDArray[np.uint8]:
-    """The pixels inside `area` of the scene on a canvas of tokens, [area height, area width, 3]."""
-    surface = skia.Surface(area.width(), area.height())
+def paint_part(scene: Scene, columns: int, rows: int, area: skia.IRect, scale: float = 1) -> NDArray[np.uint8]:
+    """The pixels inside `area` of the scene on a canvas of tokens, [scale x area height, scale x area width, 3]."""
+    surface = skia.Surface(round(scale * area.width()), round(scale * area.height()))
     canvas = surface.getCanvas()
+    canvas.scale(scale, scale)
     canvas.translate(-area.left(), -area.top())
     _draw(canvas, scene, columns, rows)
     return read_pixels(surface)

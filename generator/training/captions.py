@@ -149,18 +149,20 @@ def _group(scene: Scene, tongue: Tongue, rng: Random) -> str:
 
 
 def _sentence(scene: Scene, tongue: Tongue, rng: Random) -> str:
-    """A sentence about the scene's topic, with words around it that mean nothing to the picture."""
+    """A sentence about the scene's topic, with words around it that mean nothing to the picture. The topic that is named first
+    counts; another may follow.
+    """
     language = _language(tongue, rng)
     parts = [topic_word(scene.motif, tongue, rng)]
     parts += [rng.choice(FILLERS[language]) if rng.random() < 0.5 else unknown_word(language, rng)
               for _ in range(rng.randint(0, 2))]
     if scene.motif != GENERIC:
-        if rng.random() < 0.35:
-            parts.append(topic_word(rng.choice(KNOWN), tongue, rng))
         if rng.random() < 0.4:
             parts.append(topic_word(scene.motif, tongue, rng))
         if rng.random() < 0.6:
             rng.shuffle(parts)
+        if rng.random() < 0.35:
+            parts.append(topic_word(rng.choice(KNOWN), tongue, rng))
     if language == "zh":
         return rng.choice(("，", "的", "与", "：", "", "和", "如何改变")).join(parts)
     return rng.choice((" ", ", ", " and ", " for ", ": ")).join(parts)

@@ -5,31 +5,42 @@ import json
 import time
 from random import Random
 
+import skia
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from generator.evaluation.judge import BACKGROUND, CELL_PX, FILE, FOLDER, SIZES, Judge, find
-from generator.native import CANVASES
-from generator.studio.scene import MOTIFS, lay_out, paint, sample_scene
+from generator.evaluation.judge import BACKGROUND, CELL_PX, FILE, FOLDER, MOTIF_COUNT, SIZES, Judge, find
+from generator.native import CANVASES, TOKEN_PX
+from generator.studio.scene import MOTIFS, lay_out, paint, paint_part, sample_scene
 
-BATCH = 24
+BATCH = 48
+LEARNING_RATE = 3e-3
+SIDE = 10
+"""Tokens along a side of the windows that are learned from: most of a canvas is ground."""
+GROUND_WEIGHT = 0.15
+"""Of a token without a motif in the loss."""
 NOT_JUDGED = -100
 """Of the size of tokens without a motif."""
 
 
-def draw_pictures(rng: Random, canvas: tuple[int, int], count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Views [N, 3, 12h, 12w] uint8 of fresh scenes, and of every token its motif and its box's size, [N, h, w] each."""
-    columns, rows = canvas
-    views, motifs = [], torch.full((count, rows, columns), BACKGROUND)
-    sizes = torch.full((count, rows, columns), NOT_JUDGED)
+def draw_windows(rng: Random, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Views [N, 3, 120, 120] uint8 of windows around subjects, and of every token its motif and its box's size, [N, 10, 10]."""
+    views, motifs = [], torch.full((count, SIDE, SIDE), BACKGROUND)
+    sizes = torch.full((count, SIDE, SIDE), NOT_JUDGED)
     for number in range(count):
-        scene = sample_scene(rng)
-        views.append(torch.from_numpy(paint(scene, columns * CELL_PX, rows * CELL_PX)).permute(2, 0, 1))
-        for box in lay_out(scene, columns, rows):
-            area = (number, slice(box.row, box.row + box.size), slice(box.column, box.column + box.size))
-            motifs[area], sizes[area] = list(MOTIFS).index(box.motif), SIZES.index(box.size)
+        scene, canvas = sample_scene(rng), rng.choice(CANVASES)
+        boxes = lay_out(scene, *canvas)
+        about = rng.choice(boxes)
+        left, top = (min(max(place + about.size // 2 - rng.randint(2, 8), 0), limit - SIDE)
+                     for place, limit in ((about.column, canvas[0]), (about.row, canvas[1])))
+        area = skia.IRect.MakeXYWH(left * TOKEN_PX, top * TOKEN_PX, SIDE * TOKEN_PX, SIDE * TOKEN_PX)
+        views.append(torch.from_numpy(paint_part(scene, *canvas, area, CELL_PX / TOKEN_PX)).permute(2, 0, 1))
+        for box in boxes:
+            there = (number, slice(max(box.row - top, 0), max(box.row + box.size - top, 0)),
+                     slice(max(box.column - left, 0), max(box.column + box.size - left, 0)))
+            motifs[there], sizes[there] = list(MOTIFS).index(box.motif), SIZES.index(box.size)
     return torch.stack(views), motifs, sizes
 
 
@@ -45,21 +56,23 @@ def disturb(views: Tensor, rng: Random) -> Tensor:
     return pixels + rng.uniform(0, 0.08) * torch.randn_like(pixels)
 
 
-def train(minutes: float, pool: int = 420, seed: int = 5) -> Judge:
-    """Train for `minutes`, `pool` fresh pictures of a canvas at a time, and write the judge's file."""
+def train(minutes: float, pool: int = 600, seed: int = 5) -> Judge:
+    """Train for `minutes`, with `pool` fresh windows at a time, and write the judge's file."""
     torch.manual_seed(seed)
     judge, rng, started, step, share = Judge(list(MOTIFS)), Random(seed), time.monotonic(), 0, 0.0
-    optimizer = torch.optim.AdamW(judge.parameters(), lr=2e-3, weight_decay=0.02)
+    optimizer = torch.optim.AdamW(judge.parameters(), lr=LEARNING_RATE, weight_decay=0.02)
+    weights = torch.ones(MOTIF_COUNT + 1)
+    weights[BACKGROUND] = GROUND_WEIGHT
     while share < 1:
-        views, motifs, sizes = draw_pictures(rng, rng.choice(CANVASES), pool)
-        for _ in range(2 * pool // BATCH):
+        views, motifs, sizes = draw_windows(rng, pool)
+        for _ in range(3 * pool // BATCH):
             for group in optimizer.param_groups:
-                group["lr"] = 3e-3 * min(1, (step + 1) / 50) * max(1 - share, 0.02)
+                group["lr"] = LEARNING_RATE * min(1, (step + 1) / 50) * max(1 - share, 0.02)
             rows = torch.randint(0, pool, (BATCH,))
             with torch.autocast("cpu", torch.bfloat16):
-                logits = judge(disturb(views[rows], rng))
+                logits = judge(disturb(views[rows], rng).to(memory_format=torch.channels_last))
             logits = logits.float()
-            loss = F.cross_entropy(logits[:, :BACKGROUND + 1], motifs[rows], label_smoothing=0.02)
+            loss = F.cross_entropy(logits[:, :BACKGROUND + 1], motifs[rows], weight=weights, label_smoothing=0.02)
             loss = loss + 0.3 * F.cross_entropy(logits[:, BACKGROUND + 1:], sizes[rows], ignore_index=NOT_JUDGED)
             optimizer.zero_grad()
             loss.backward()

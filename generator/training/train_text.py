@@ -161,8 +161,8 @@ def measure_reading(reader: PromptReader, count: int = 600, seed: int = 99) -> d
     return result
 
 
-def train(minutes: float, folder: Path, *, go_on: bool = False, seed: int = 0) -> PromptReader:
-    """Train for `minutes` of wall time and write folder/text_encoder; a line and a point of the curve every 50 steps.
+def train(minutes: float, folder: Path, *, go_on: bool = False, words_share: float = WORDS_SHARE, seed: int = 0) -> PromptReader:
+    """Train for `minutes` of wall time and write folder/text_encoder; a point of the curve every 10 steps, a line every 50.
 
     go_on: start from the encoder in `folder`, with whole captions at once.
     """
@@ -178,7 +178,7 @@ def train(minutes: float, folder: Path, *, go_on: bool = False, seed: int = 0) -
     rng, started, step, share = Random(seed + go_on), time.monotonic(), 0, 0.0
     while share < 1:
         optimizer.set_rate(LEARNING_RATE * min(1, (step + 1) / 100) * max(1 - share, 0.02))
-        early = share < WORDS_SHARE and not go_on
+        early = share < words_share and not go_on
         lessons = [(draw_words(rng, 8 * BATCH if early else 2 * BATCH), "motif"), (draw_places(rng, BATCH // 2), "place"),
                    ([] if early else draw_captions(rng, BATCH), None)]
         loss = torch.zeros(())
@@ -190,9 +190,10 @@ def train(minutes: float, folder: Path, *, go_on: bool = False, seed: int = 0) -
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        if step % 50 == 0:
-            line = {"step": step, "spent_s": round(time.monotonic() - started), "loss": round(loss.item(), 4)}
+        line = {"step": step, "spent_s": round(time.monotonic() - started), "loss": round(loss.item(), 4)}
+        if step % 10 == 0:
             write_point(folder / "text_curve.jsonl", line)
+        if step % 50 == 0:
             print(line, measure_reading(reader, 90) if step % 400 == 0 else "", flush=True)
         step, share = step + 1, (time.monotonic() - started) / (minutes * 60)
     print(json.dumps(measure_reading(reader), indent=1), flush=True)

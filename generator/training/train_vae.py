@@ -136,8 +136,9 @@ def train(minutes: float, folder: Path, pool_size: int, start: Path | None = Non
         torch.nn.utils.clip_grad_norm_(learned, 1.0)
         optimizer.step()
         average.update(vae)
-        if step % 50 == 0:
+        if step % 10 == 0:
             write_point(folder / "vae_curve.jsonl", {"step": step, "spent_s": round(spent), "loss": round(loss.item(), 5)})
+        if step % 50 == 0:
             print(f"step {step} · {spent:.0f} s · loss {loss.item():.4f} · latent std {latents.float().std():.2f}", flush=True)
         if step % 500 == 499:
             print(f"held-out PSNR {measure_psnr(vae, held_out):.2f} dB", flush=True)

@@ -1,14 +1,16 @@
 """The captions the bundled model learns from: they say what the scene is, in the words that our templates render."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
 import prompts
+from generator.studio.lexicon import topic_words
 from generator.studio.scene import sample_scene
-from generator.training.captions import PLACE_WORDS, SIDE_NAMES, write_caption, write_composition
+from generator.training.captions import KNOWN, PLACE_WORDS, SIDE_NAMES, _sentence, write_caption, write_composition
 
 TEMPLATES = Path(prompts.__file__).parent / "templates"
 
@@ -33,3 +35,14 @@ def test_the_quiet_side_is_never_the_subjects_own(language):
 
 def test_the_same_seed_writes_the_same_caption():
     assert write_caption(sample_scene(Random(3)), Random(3)) == write_caption(sample_scene(Random(3)), Random(3))
+
+
+def test_the_topic_that_a_sentence_names_first_is_the_scenes():
+    """The first topic word that is known belongs to the scene."""
+    for seed in range(300):
+        scene = replace(sample_scene(Random(seed), KNOWN), arrangement="one", second=None)
+        caption = _sentence(scene, "en", Random(seed))
+        words = {word.casefold(): motif for motif, by_language in topic_words().items() for word in by_language["en"]}
+        parts = [part for part in re.split(r", | and | for |: ", caption) if part.casefold() in words]
+        if parts:
+            assert words[parts[0].casefold()] == scene.motif, caption

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,12 @@ class Fitting:
 
 
 def evaluate_generator(limit: int | None, articles: str | None, sheet: Path | None, as_json: bool) -> None:
-    """Paint, score, print. articles: posts of one's own to be judged by the lexicon, beside those that ship."""
+    """Paint, score, print. articles: posts of one's own to be judged by the lexicon, beside those that ship.
+
+    Raises BadInput.
+    """
+    if find_spec("pdqhash") is None:
+        raise BadInput("eval: pdqhash is not installed: pip install 'fengmian[curation]'")
     from generator.evaluation.report import evaluate, read_prompts
 
     if sheet is not None and sheet.suffix != ".png":
@@ -110,7 +116,8 @@ def judge_articles(fittings: Sequence[Fitting]) -> "tuple[list[Picture], dict[st
 def compare_covers(covers: "Sequence[Picture]", fittings: Sequence[Fitting]) -> dict[str, Any]:
     """Covers of one style beside each other: how far their palettes spread, and whether different topics look different."""
     import numpy as np
-    from generator.curation.duplicates import find_duplicates
+    from generator.curation.duplicates import is_same, take_print
+    from generator.curation.rules import Policy
 
     from generator.evaluation.colours import ciede2000, dominant_colours
     from generator.evaluation.judge import find, load_judge
@@ -118,10 +125,12 @@ def compare_covers(covers: "Sequence[Picture]", fittings: Sequence[Fitting]) -> 
     judge, palettes = load_judge(), [dominant_colours(cover) for cover in covers]
     spread = [float(ciede2000(one[:, None], other[None]).min(1).mean())
               for row, one in enumerate(palettes) for other in palettes[:row]]
+    prints = [take_print(cover) for cover in covers]
+    repeats = sum(any(is_same(one, other, Policy()) for other in prints[:row]) for row, one in enumerate(prints))
     shown = Counter(found[0].motif if (found := find(judge, cover)) else "nothing" for cover in covers)
     return {"covers": len(covers), "palette_spread": float(np.mean(spread)) if spread else 0.0, "motifs": dict(shown),
             "topics": len({min(fitting.motifs) for fitting in fittings}),
-            "near_duplicates": len(find_duplicates(list(covers))) / max(len(covers), 1)}
+            "near_duplicates": repeats / max(len(covers), 1)}
 
 
 def print_table(report: dict[str, Any]) -> None:

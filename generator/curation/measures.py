@@ -1,5 +1,6 @@
 """Numbers of one picture that a bound can be set on. Decides nothing, and knows no file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,9 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from generator.curation.ground import Layout, lay_bare
+from generator.evaluation.colours import ciede2000, to_lab
 
 Picture = NDArray[np.uint8]
 Levels = NDArray[np.int16]
+RGB = tuple[int, int, int]
 
 SHORT_PX = 630
 """Short side that lengths are given for. A larger picture is measured at this size."""
@@ -19,6 +22,8 @@ WEAK = (4, 40)
 """Heights of steps that can be banding, of 255."""
 MOST_BANDED_LEVELS = 40
 """Values in use, of 256, above which a picture is not banded."""
+PALETTE_SHORT_PX, LEAST_SHARE = 80, 0.004
+"""Short side at which a palette is looked for, and the share of the picture from which a colour is there."""
 PERFECT_STEP = 0.4
 """Slope of an edge of height 1 after a Gaussian of 1 px: 1 / sqrt(2 pi)."""
 
@@ -72,7 +77,8 @@ def measure_blur(luma: NDArray[np.float32]) -> float:
     edges = (height > EDGE_LEVELS) & (slope > 1)
     if not edges.any():
         return 0.0
-    return PERFECT_STEP / float(np.quantile(slope[edges] / height[edges], 0.95))
+    steepest = float(np.quantile(slope[edges] / height[edges], 0.95))
+    return PERFECT_STEP / steepest
 
 
 def _spread(luma: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
@@ -166,3 +172,16 @@ def measure_touch(layout: Layout) -> float:
 def _longest_run(side: NDArray[np.bool_]) -> int:
     edges = np.flatnonzero(np.diff(np.concatenate([[False], side, [False]]).astype(np.int8)))
     return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def measure_palette(picture: Picture, asked: Sequence[RGB]) -> float:
+    """How far the picture is from a palette, in Delta E 2000: of the palette's first two colours, ground and main, to the nearest in
+    the picture, and of the subject's pixels to the nearest in the palette; both means added.
+    """
+    view = shrink(picture, PALETTE_SHORT_PX)
+    core = Image.fromarray(lay_bare(picture).core).resize(view.shape[1::-1], Image.Resampling.NEAREST)
+    wanted = to_lab(np.array(asked, dtype=np.float64))
+    apart = ciede2000(wanted[:, None], to_lab(view.reshape(-1, 3))[None])
+    subject = np.asarray(core).reshape(-1)
+    explained = apart[:, subject] if subject.any() else apart
+    return float(np.quantile(apart[:2], LEAST_SHARE, axis=1).mean() + explained.min(0).mean())

@@ -56,8 +56,10 @@ def _whole(count: Callable[[Picture], float] | None) -> Callable[[Picture], int]
 
 
 def _load_aesthetic() -> Callable[[Picture], float]:
-    from generator.evaluation.aesthetic import load_scorer, score
+    from generator.evaluation.aesthetic import FILE, load_scorer, score
 
+    if not FILE.is_file():
+        raise FileNotFoundError(f"it has no weights ({FILE.name})")
     scorer = load_scorer()
     return lambda picture: round(float(score(scorer, picture)), 4)
 
@@ -117,7 +119,7 @@ def embed(picture: Picture) -> NDArray[np.float32] | None:
     from generator.evaluation.judge import make_view
 
     with torch.inference_mode():
-        fine = judge.fine(make_view(picture)[None])
+        fine = judge.fine(make_view(np.array(picture))[None])
         pooled = [adaptive_avg_pool2d(features, 2).flatten() for features in (fine, judge.coarse(fine))]
         found = torch.cat([part / part.norm().clamp_min(1e-6) for part in pooled])
     return np.asarray(found / found.norm().clamp_min(1e-6), dtype=np.float32)

@@ -166,7 +166,7 @@ def measure_touch(layout: Layout) -> float:
     longest = 0
     for side in (core[0] & core[1], core[-1] & core[-2], core[:, 0] & core[:, 1], core[:, -1] & core[:, -2]):
         longest = max(longest, _longest_run(side))
-    return longest / min(high, wide)
+    return float(longest / min(high, wide))
 
 
 def _longest_run(side: NDArray[np.bool_]) -> int:
@@ -175,8 +175,8 @@ def _longest_run(side: NDArray[np.bool_]) -> int:
 
 
 def measure_palette(picture: Picture, asked: Sequence[RGB]) -> float:
-    """How far the picture is from a palette, in Delta E 2000: of the palette's first two colours, ground and main, to the nearest in
-    the picture, and of the subject's pixels to the nearest in the palette; both means added.
+    """How far the picture is from a palette, in Delta E 2000: of the palette's first two colours, ground and main, to the
+    nearest in the picture, and of the subject's pixels to the nearest in the palette; both means added.
     """
     view = shrink(picture, PALETTE_SHORT_PX)
     core = Image.fromarray(lay_bare(picture).core).resize(view.shape[1::-1], Image.Resampling.NEAREST)

@@ -20,9 +20,10 @@ from generator.curation.examine import Examined, examine, find_duplicates
 from generator.curation.instruments import Instruments, load_instruments
 from generator.curation.rules import Policy
 from generator.evaluation.colours import ciede2000, to_lab
+from generator.layout import DENSITIES, LIGHTS
 from generator.native import CANVASES, TOKEN_PX
 from generator.studio.palettes import Palette, sample_palette
-from generator.studio.scene import DENSITIES, LIGHTS, Scene, paint, sample_scene
+from generator.studio.scene import Scene, paint, sample_scene
 from generator.training.flaws import FLAWS
 
 Picture = NDArray[np.uint8]
@@ -122,7 +123,7 @@ def compare_pairs(count: int, rng: Random, policy: Policy) -> str:
         else:
             others.append(apart)
     rest = f"{min(others):.1f} to {max(others):.1f}" if others else "none"
-    return (f"pairs of one motif, place and palette: {len(called)} of {count} called duplicates; mean difference of their pixels: "
+    return (f"pairs of one motif, place and palette: {len(called)} of {count} called duplicates; their mean difference: "
             f"{', '.join(called) or 'none'}; of the other pairs: {rest} (of 255)")
 
 
@@ -132,13 +133,15 @@ def tell(line: str) -> None:
         print(f"\r{line}   ", end="", file=sys.stderr, flush=True)
 
 
-def print_table(rows: list[Row], good: list[Examined], same: dict[int, int]) -> None:
-    """The table of docs/curation.md."""
-    print("| planted | pictures | dropped | by its own check |\n|---|---|---|---|")
-    for row in rows:
-        print(f"| {row.name} | {row.count} | {row.found / row.count:.1%} | {row.own / row.count:.1%} |")
+def print_row(row: Row) -> None:
+    """One line of the table of docs/curation.md, at once: the whole takes long."""
+    print(f"| {row.name} | {row.count} | {row.found / row.count:.1%} | {row.own / row.count:.1%} |", flush=True)
+
+
+def print_good(good: list[Examined], same: dict[int, int]) -> None:
+    """How many good pictures were dropped, and why."""
     wrongly = [number for number, one in enumerate(good) if one.reasons or number in same]
-    print(f"\ngood pictures dropped: {len(wrongly)} of {len(good)} ({len(wrongly) / len(good):.1%})")
+    print(f"good pictures dropped: {len(wrongly)} of {len(good)} ({len(wrongly) / len(good):.1%})")
     for number in wrongly:
         print(f"  {number}: {'; '.join(good[number].reasons) or f'duplicate of {same[number]}'}")
 
@@ -157,11 +160,11 @@ def main() -> None:
     good, copies = examine_good(options.good, options.planted, rng, instruments, policy)
     same = find_duplicates([*(one.seal for one in good), *copies], policy)
     found = sum(same.get(len(good) + number) == number for number in range(len(copies)))
-    rows = [Row(name="duplicate", count=len(copies), found=found, own=found)]
+    print_good(good, same)
+    print("\n| planted | pictures | dropped | by its own check |\n|---|---|---|---|")
+    print_row(Row(name="duplicate", count=len(copies), found=found, own=found))
     for name in ("licence", "palette", *FLAWS):
-        rows.append(plant(name, options.planted, rng, instruments, policy))
-        tell(name)
-    print_table(rows, good, same)
+        print_row(plant(name, options.planted, rng, instruments, policy))
     print(f"\n{compare_pairs(options.planted, rng, policy)}")
     for name, why in instruments.missing.items():
         print(f"{name}: {why}")

@@ -19,7 +19,7 @@ from generator.request import CoverImage
 from prompts.article import Article
 
 if TYPE_CHECKING:
-    from generator.evaluation.report import Picture
+    from generator.evaluation.scores import Picture
     from generator.pipeline import CoverPainter
 
 SHEET = 48
@@ -116,9 +116,9 @@ def judge_articles(fittings: Sequence[Fitting]) -> "tuple[list[Picture], dict[st
 def compare_covers(covers: "Sequence[Picture]", fittings: Sequence[Fitting]) -> dict[str, Any]:
     """Covers of one style beside each other: how far their palettes spread, and whether different topics look different."""
     import numpy as np
+
     from generator.curation.duplicates import is_same, take_print
     from generator.curation.rules import Policy
-
     from generator.evaluation.colours import ciede2000, dominant_colours
     from generator.evaluation.judge import find, load_judge
 

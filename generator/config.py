@@ -43,7 +43,7 @@ class MMDiTConfig:
 QWEN_IMAGE = MMDiTConfig(num_layers=60, attention_head_dim=128, num_attention_heads=24, in_channels=64, out_channels=16,
                          joint_attention_dim=3584, axes_dims_rope=(16, 56, 56))
 MINI = MMDiTConfig(num_layers=5, attention_head_dim=64, num_attention_heads=4, in_channels=128, out_channels=32,
-                   joint_attention_dim=256, axes_dims_rope=(16, 24, 24))
+                   joint_attention_dim=1920, axes_dims_rope=(16, 24, 24))
 TINY = MMDiTConfig(num_layers=2, attention_head_dim=16, num_attention_heads=2, in_channels=16, out_channels=4,
                    joint_attention_dim=12, axes_dims_rope=(4, 6, 6))
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from generator.latents import draw_noise, pack, unpack
+from generator.grounding import Area, stack_shown
+from generator.latents import PATCH, draw_noise, pack, unpack
 from generator.parts import Parts
 from generator.sampler import Keep, Trajectory, begin, guide, sample
 from generator.schedule import noise_levels
@@ -49,8 +50,9 @@ def denoise(parts: Parts, drafts: Sequence[Draft], lora: str | None = None, step
     first = drafts[0]
     if any(draft.batch_key != first.batch_key for draft in drafts) or (step_cache and len(drafts) > 1):
         raise ValueError("batch: its pictures must agree in size, steps and strength, and be one where steps are cached")
-    states = parts.read([draft.prompt for draft in drafts] + [draft.negative for draft in drafts if draft.guidance > 1],
-                        first.grid)
+    states = parts.read([draft.prompt for draft in drafts] + [draft.negative for draft in drafts if draft.guidance > 1])
+    told = [parts.ground(states[draft.prompt], draft.grid, draft.seed, find_area(draft)) for draft in drafts]
+    untold = [parts.ground(states[draft.negative], draft.grid, draft.seed) if draft.guidance > 1 else None for draft in drafts]
     network = parts.transformer(lora)
     sigmas = noise_levels(first.steps, first.grid[0] * first.grid[1], parts.schedule)
     sigmas = sigmas[int(first.steps - first.steps * first.strength):]
@@ -60,11 +62,12 @@ def denoise(parts: Parts, drafts: Sequence[Draft], lora: str | None = None, step
     def velocity(rows: list[int], tokens: Tensor, step: int) -> Tensor:
         found: Tensor
         guided = [place for place, row in enumerate(rows) if drafts[row].guidance > 1]
-        txt = [states[drafts[row].prompt] for row in rows] + [states[drafts[rows[place]].negative] for place in guided]
+        asked = [told[row] for row in rows] + [one for place in guided if (one := untold[rows[place]]) is not None]
         img = torch.cat([tokens, tokens[guided]]).to(parts.dtype)
         if parts.options.compile == "graphs":
             torch.compiler.cudagraph_mark_step_begin()
-        out = network(img, txt, modulation.at(step), grid=first.grid, cache=cache).float()
+        out = network(img, [one.states for one in asked], modulation.at(step), grid=first.grid, cache=cache,
+                      shown=stack_shown(asked)).float()
         found, unguided = out[:len(rows)], out[len(rows):]
         if guided:
             scale = torch.tensor([drafts[rows[place]].guidance for place in guided], device=out.device).view(-1, 1, 1)
@@ -73,6 +76,14 @@ def denoise(parts: Parts, drafts: Sequence[Draft], lora: str | None = None, step
 
     pictures = [_start(draft, float(sigmas[0]), network.config.out_channels, parts.device) for draft in drafts]
     return [None if tokens is None else unpack(tokens, first.grid) for tokens in sample(velocity, pictures, sigmas)]
+
+
+def find_area(draft: Draft) -> Area | None:
+    """The tokens around what a mask lets change, which is where a new subject goes; None without a mask."""
+    if draft.mask is None or not bool((draft.mask > 0.5).any()):
+        return None
+    rows, columns = ((draft.mask[0, 0] > 0.5).any(axis).nonzero().flatten() // PATCH for axis in (1, 0))
+    return Area(int(rows[0]), int(columns[0]), int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1)
 
 
 def _start(draft: Draft, sigma: float, channels: int, device: torch.device) -> Trajectory:

@@ -142,11 +142,12 @@ class MMDiT(nn.Module):
                           self.out_modulation(rows))
 
     def forward(self, img: Tensor, txt: Tensor | Sequence[Tensor], sigma: Tensor | Modulation, *, grid: tuple[int, int],
-                cache: StepCache | None = None, seen: Tensor | None = None) -> Tensor:
+                cache: StepCache | None = None, seen: Tensor | None = None, shown: Tensor | None = None) -> Tensor:
         """Velocity [B, h*w, C*4] of img [B, h*w, C*4], with grid = (h, w); or of the N tokens of it numbered in seen [N].
 
         txt: [B, T, W], or B tensors [T, W] of any lengths, which do not touch each other. sigma: [B] or [1] in 0..1, or
-        what `modulate` made of it. Raises ValueError on shapes that do not fit.
+        what `modulate` made of it. shown: [B, N, W], for every token of img a state of what it is to show. Raises ValueError on
+        shapes that do not fit.
         """
         txt, lengths = _line_up(txt)
         self._check(img, txt, lengths, grid, seen)
@@ -158,6 +159,8 @@ class MMDiT(nn.Module):
         if seen is not None:
             ropes = [_choose(rope, seen, grid) for rope in ropes]
         img, txt = self.img_in(img), self.txt_in(self.txt_norm(txt))
+        if shown is not None:
+            img = img + self.txt_in(self.txt_norm(shown))
         start = img
         for number, (block, (img_mod, txt_mod)) in enumerate(zip(self.blocks, mods.blocks, strict=True)):
             if lengths is not None and len(txt_mod) > 1:

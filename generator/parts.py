@@ -12,6 +12,7 @@ from torch import Tensor
 from generator.checkpoint import Autoencoder, load_transformer, load_vae, read_transformer_config, read_vae_config
 from generator.config import MiniVAEConfig, MMDiTConfig, QwenVAEConfig
 from generator.errors import CheckpointError
+from generator.grounding import Area, Grounded, ground
 from generator.latents import PATCH, token_grid
 from generator.lora import Switch, attach, check_fit, load_lora
 from generator.mmdit import MMDiT
@@ -22,7 +23,6 @@ from generator.precision import base_dtype
 from generator.prompt_cache import PromptCache
 from generator.qwen_text import DROPPED_TOKENS, TEMPLATE, load_qwen_reader
 from generator.revision import INDEX_FILE, numerics, revision
-from generator.scene_code import code_canvas
 from generator.schedule import ScheduleConfig
 from generator.shards import Shards, read_json
 from generator.text_encoder import load_prompt_reader
@@ -165,20 +165,19 @@ class Parts:
         parts += [revision(self.folder / name) for name in ("text_encoder", "tokenizer") if (self.folder / name).is_dir()]
         return PromptCache("\0".join(parts), self.options.prompt_cache)
 
-    def read(self, prompts: list[str], grid: tuple[int, int]) -> dict[str, Tensor]:
-        """States [T, W] of every different prompt for a picture of this grid, on the transformer's device.
-
-        The encoder is loaded only for new prompts.
-        """
+    def read(self, prompts: list[str]) -> dict[str, Tensor]:
+        """States [T, W] of every different prompt, on the transformer's device. The encoder is loaded only for new ones."""
         found = {prompt: self._prompts.find(prompt) for prompt in dict.fromkeys(prompts)}
         missing = [prompt for prompt, states in found.items() if states is None]
         if missing:
             for prompt, states in zip(missing, self._load_reader().read(missing), strict=True):
                 self._prompts.keep(prompt, states)
                 found[prompt] = states
-        behind = [code_canvas(grid)] if self.has_canvases else []
-        return {prompt: torch.cat([states, *(state.to(states) for state in behind)]).to(self.device, self.dtype)
-                for prompt, states in found.items() if states is not None}
+        return {prompt: states.to(self.device, self.dtype) for prompt, states in found.items() if states is not None}
+
+    def ground(self, states: Tensor, grid: tuple[int, int], seed: int, area: Area | None = None) -> Grounded:
+        """What the transformer is told for a picture of this grid; published networks are told the states and nothing else."""
+        return ground(states, grid, seed, area) if self.has_canvases else Grounded(states)
 
     def _load_reader(self) -> Reader:
         if self._reader is None:

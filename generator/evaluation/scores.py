@@ -61,7 +61,9 @@ def quiet_ratio(picture: Picture, place: str) -> float:
     height, width = energy.shape
     quiet = np.zeros(energy.shape, bool)
     rows, columns = round(QUIET_SHARE * height), round(QUIET_SHARE * width)
-    area = {"left": np.s_[:, width - columns:], "right": np.s_[:, :columns], "top": np.s_[height - rows:], "bottom": np.s_[:rows]}
+    area: dict[str, tuple[slice, slice]] = {
+        "left": np.s_[:, width - columns:], "right": np.s_[:, :columns],
+        "top": np.s_[height - rows:, :], "bottom": np.s_[:rows, :]}
     if place in area:
         quiet[area[place]] = True
     else:

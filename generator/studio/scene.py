@@ -7,27 +7,18 @@ the box stands, so there is far less to learn (DECISIONS.md).
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Literal, get_args
 
 import numpy as np
 import skia
 from numpy.typing import NDArray
 
+from generator.layout import ARRANGEMENTS as ARRANGEMENTS
+from generator.layout import COUNTS, DENSITIES, LIGHTS, PLACES, RELATIONS, STAGES, Arrangement, Density, Light, Place
+from generator.layout import lay_out as place_subjects
 from generator.native import TOKEN_PX, fit_canvas
 from generator.studio import motifs_built, motifs_nature, motifs_signs, motifs_things
 from generator.studio.palettes import Palette, luminance, sample_palette
 from generator.studio.pen import MATERIALS, Material, Pen, paint_ground, read_pixels
-
-Place = Literal["left", "right", "centre", "top", "bottom"]
-Density = Literal["sparse", "balanced", "dense"]
-Light = Literal["left", "right"]
-Arrangement = Literal["one", "two", "three", "four", "left of", "right of", "above", "below", "in front of", "between"]
-PLACES: tuple[Place, ...] = get_args(Place)
-DENSITIES: tuple[Density, ...] = get_args(Density)
-LIGHTS: tuple[Light, ...] = get_args(Light)
-ARRANGEMENTS: tuple[Arrangement, ...] = get_args(Arrangement)
-COUNTS: tuple[Arrangement, ...] = ARRANGEMENTS[:4]
-RELATIONS: tuple[Arrangement, ...] = ARRANGEMENTS[4:]
 
 MOTIFS: dict[str, Callable[[Pen], None]] = {
     name.removeprefix("draw_"): getattr(module, name)
@@ -87,43 +78,10 @@ def sample_scene(rng: Random, motifs: Sequence[str] = tuple(MOTIFS)) -> Scene:
                  material="paper" if rng.random() < 0.5 else rng.choice(MATERIALS), light=rng.choice(LIGHTS))
 
 
-def _group(scene: Scene, roomy: bool, flat: bool) -> tuple[int, int, list[tuple[str, int, int, int]]]:
-    """(columns, rows, boxes as motif, column, row, size) of the subjects together. roomy: more than 8 tokens a side may be
-    taken. flat: at most 4 rows may be.
-    """
-    one, other = scene.motif, scene.second or scene.motif
-    side = 6 if roomy else 4
-    gap = 2 if roomy else 0
-    if scene.arrangement in COUNTS:
-        number = COUNTS.index(scene.arrangement) + 1
-        if number == 1:
-            return (4, 4, [(one, 0, 0, 4)]) if flat else (8, 8, [(one, 0, 0, 8)])
-        if flat:
-            return 4 * number, 4, [(one, 4 * index, 0, 4) for index in range(number)]
-        spots = {2: ((0, 2), (4, 2)), 3: ((2, 0), (0, 4), (4, 4)), 4: ((0, 0), (4, 0), (0, 4), (4, 4))}[number]
-        return 8, 8, [(one, column, row, 4) for column, row in spots]
-    if scene.arrangement in ("left of", "right of"):
-        first, last = (other, one) if scene.arrangement in ("right of", "below") else (one, other)
-        side, gap = (4, 0) if flat else (side, gap)
-        return 2 * side + gap, side, [(first, 0, 0, side), (last, side + gap, 0, side)]
-    if scene.arrangement in ("above", "below"):
-        first, last = (one, other) if scene.arrangement == "above" else (other, one)
-        return side, 2 * side + gap, [(first, 0, 0, side), (last, 0, side + gap, side)]
-    if scene.arrangement == "in front of":
-        return 8, 8, [(other, 0, 0, 8), (one, 4, 4, 4)]
-    return 12, 4, [(other, 0, 0, 4), (one, 4, 0, 4), (other, 8, 0, 4)]
-
-
 def lay_out(scene: Scene, columns: int, rows: int) -> list[Box]:
     """The boxes of the scene's subjects on a canvas of tokens, those behind first."""
-    vertical = scene.arrangement in ("above", "below")
-    flat = scene.place in ("top", "bottom") and rows < 14 and not vertical and scene.arrangement != "in front of"
-    roomy = scene.place == "centre" and (rows if vertical else columns) >= 16
-    wide, high, boxes = _group(scene, roomy, flat)
-    left = {"left": 1, "right": columns - 1 - wide}.get(scene.place, (columns - wide) // 2)
-    top = {"top": 1, "bottom": rows - 1 - high}.get(scene.place, (rows - high) // 2)
-    left, top = min(max(left, 0), columns - wide), min(max(top, 0), rows - high)
-    return [Box(motif, left + column, top + row, size) for motif, column, row, size in boxes]
+    return [Box(scene.second or scene.motif if spot.is_second else scene.motif, spot.column, spot.row, spot.size)
+            for spot in place_subjects(scene.arrangement, scene.place, columns, rows)]
 
 
 def paint(scene: Scene, width: int, height: int) -> NDArray[np.uint8]:
@@ -188,7 +146,7 @@ def _set_stage(pen: Pen, scene: Scene, boxes: Sequence[Box]) -> None:
     canvas.save()
     canvas.translate((left + right) / 2 * TOKEN_PX, (top + bottom) / 2 * TOKEN_PX)
     canvas.scale((right - left) / 2 * TOKEN_PX, (bottom - top) / 2 * TOKEN_PX)
-    kind = scene.seed % 3
+    kind = scene.seed % STAGES
     for reach, alpha in ((1.12, 0.15), (0.84, 0.15))[:1 if scene.density == "balanced" else 2]:
         if kind == 0:
             pen.circle(0, 0, reach, 0, alpha=alpha, lift=0, shade=0.3, soft=0)

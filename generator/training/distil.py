@@ -13,7 +13,6 @@ from random import Random
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from generator.checkpoint import load_transformer
 from generator.mmdit import MMDiT
@@ -22,7 +21,7 @@ from generator.training.average import WeightAverage
 from generator.training.curves import write_point
 from generator.training.optimizers import Optimizers
 from generator.training.paint_shards import draw_noise, read_schedule
-from generator.training.train_mmdit import Shard, draw_states, export, flow_loss, load_shards
+from generator.training.train_mmdit import Shard, Told, export, flow_loss, load_shards, run
 
 STEPS = 8
 RATE = 4e-4
@@ -32,11 +31,11 @@ STUDIO_SHARE = 0.35
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """What a teacher painted. tokens, noise: [N, T, C*4]; states: [N, 13, 256]; seen as in Shard."""
+    """What a teacher painted. tokens, noise: [N, T, C*4]; told and seen as in training."""
 
     tokens: Tensor
     noise: Tensor
-    states: Tensor
+    told: Told
     grid: tuple[int, int]
     seen: Tensor | None
 
@@ -47,7 +46,8 @@ def load_pairs(folder: Path) -> list[Pair]:
     for file in sorted(folder.glob("*.pt")):
         content = torch.load(file, weights_only=True)
         tokens = content["tokens"].float()
-        pairs.append(Pair(tokens=tokens, noise=draw_noise(tokens, content["noise_seed"]), states=content["states"].float(),
+        told = Told(content["states"].to_dense().float(), content["shown"].to_dense().float())
+        pairs.append(Pair(tokens=tokens, noise=draw_noise(tokens, content["noise_seed"]), told=told,
                           grid=content["canvas"][::-1], seen=content["seen"]))
     if not pairs:
         raise FileNotFoundError(f"{folder}: no pairs; run generator.training.paint_shards first")
@@ -58,9 +58,7 @@ def pair_loss(network: nn.Module, pair: Pair, sigmas: Tensor) -> Tensor:
     """Mean squared error of the velocity along the straight way, at noise levels drawn from sigmas [S]."""
     sigma = sigmas[torch.randint(0, len(sigmas), (len(pair.tokens),))]
     noisy = torch.lerp(pair.tokens, pair.noise, sigma[:, None, None])
-    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-        out = network(noisy, pair.states, sigma, grid=pair.grid, seen=pair.seen)
-    return F.mse_loss(out.float(), pair.noise - pair.tokens)
+    return F.mse_loss(run(network, noisy, pair.told, sigma, pair.grid, pair.seen), pair.noise - pair.tokens)
 
 
 def distil(minutes: float, folder: Path, seed: int = 0) -> MMDiT:
@@ -77,7 +75,7 @@ def distil(minutes: float, folder: Path, seed: int = 0) -> MMDiT:
         optimizer.set_rate(RATE * min(1, (step + 1) / 20) * max(1 - share, 0.02))
         if rng.random() < STUDIO_SHARE:
             shard = rng.choice(shards)
-            loss = flow_loss(network, shard.tokens.float(), draw_states(shard), shard.grid, shard.seen)
+            loss = flow_loss(network, shard)
         else:
             pair = rng.choice(pairs)
             loss = pair_loss(network, pair, noise_levels(STEPS, pair.grid[0] * pair.grid[1], schedule)[:-1])

@@ -14,18 +14,19 @@ LISTS: dict[str, tuple[str, ...]] = {"motif": tuple(MOTIFS), "second": tuple(MOT
                                      "place": PLACES, "density": DENSITIES, "material": MATERIALS, "light": LIGHTS}
 """What the numbers of each choice stand for."""
 check_lengths([len(LISTS[name]) for name, _ in CHOICES])
-LEFT_OUT = {"place": 0.08, "density": 0.15, "material": 0.1, "light": 0.25}
-"""How often a prompt does not say it."""
-NO_COLOURS, MAIN_ONLY = 0.06, 0.08
+NO_MATERIAL, NO_COLOURS, MAIN_ONLY = 0.08, 0.06, 0.08
+"""How often a prompt does not say it. Place, density and light always come: the seed says them where the prompt does not."""
+MATERIAL = [name for name, _ in CHOICES].index("material")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SceneNumbers:
-    """Scenes in the form of generator.scene_code. choices: [N, 7]; colours: [N, 5, 3] in 0..1; said: [N, 5] bool."""
+    """Scenes in the form of generator.scene_code. choices: [N, 7]; colours: [N, 5, 3] in 0..1; said: [N, 5] bool; seeds: N."""
 
     choices: Tensor
     colours: Tensor
     said: Tensor
+    seeds: tuple[int, ...]
 
 
 def number_scenes(scenes: Sequence[Scene]) -> SceneNumbers:
@@ -36,15 +37,13 @@ def number_scenes(scenes: Sequence[Scene]) -> SceneNumbers:
     for row, scene in enumerate(scenes):
         own = torch.tensor(scene.palette.colours) / 255
         colours[row, :len(own)], said[row, :len(own)] = own, True
-    return SceneNumbers(choices=torch.tensor(choices), colours=colours, said=said)
+    return SceneNumbers(choices=torch.tensor(choices), colours=colours, said=said, seeds=tuple(scene.seed for scene in scenes))
 
 
 def leave_out(choices: Tensor, said: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
     """(choices, said) of which each prompt keeps silent about some."""
     choices, said = choices.clone(), said.clone()
-    for index, (name, count) in enumerate(CHOICES):
-        if name in LEFT_OUT:
-            choices[torch.rand(len(choices), generator=rng) < LEFT_OUT[name], index] = count
+    choices[torch.rand(len(choices), generator=rng) < NO_MATERIAL, MATERIAL] = CHOICES[MATERIAL][1]
     pick = torch.rand(len(said), generator=rng)
     said[pick < NO_COLOURS] = False
     only = (pick >= NO_COLOURS) & (pick < NO_COLOURS + MAIN_ONLY)

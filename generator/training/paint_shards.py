@@ -17,7 +17,7 @@ from generator.sampler import guide
 from generator.scene_code import code_canvas, not_said
 from generator.schedule import ScheduleConfig, noise_levels
 from generator.shards import read_json
-from generator.training.train_mmdit import Shard, draw_states, load_shards
+from generator.training.train_mmdit import Shard, Told, draw_states, load_shards, run
 
 
 def draw_noise(tokens: Tensor, seed: int) -> Tensor:
@@ -26,16 +26,14 @@ def draw_noise(tokens: Tensor, seed: int) -> Tensor:
 
 
 @torch.inference_mode()
-def paint(network: MMDiT, shard: Shard, states: Tensor, noise: Tensor, sigmas: Tensor, guidance: float = 1.0) -> Tensor:
+def paint(network: MMDiT, shard: Shard, told: Told, noise: Tensor, sigmas: Tensor, guidance: float = 1.0) -> Tensor:
     """Tokens [N, T, C*4] at the end of Euler steps from `noise` along sigmas [steps + 1]."""
     tokens, mods = noise, network.modulate(sigmas[:-1])
-    silent = torch.cat([not_said(), code_canvas(shard.grid)]).expand(len(states), -1, -1)
+    untold = Told(torch.cat([not_said(), code_canvas(shard.grid)]).expand(len(tokens), -1, -1), torch.zeros_like(told.shown))
     for step in range(len(sigmas) - 1):
-        with torch.autocast("cpu", torch.bfloat16):
-            velocity = network(tokens, states, mods.at(step), grid=shard.grid, seen=shard.seen).float()
-            if guidance > 1:
-                without = network(tokens, silent, mods.at(step), grid=shard.grid, seen=shard.seen).float()
-                velocity = guide(velocity, without, guidance)
+        velocity = run(network, tokens, told, mods.at(step), shard.grid, shard.seen)
+        if guidance > 1:
+            velocity = guide(velocity, run(network, tokens, untold, mods.at(step), shard.grid, shard.seen), guidance)
         tokens = tokens + float(sigmas[step + 1] - sigmas[step]) * velocity
     return tokens
 
@@ -63,11 +61,12 @@ def main() -> None:
         file = target / f"{chosen.kind}-{number:04d}.pt"
         if file.exists():
             continue
-        states = draw_states(shard, torch.Generator().manual_seed(number))
+        told = draw_states(shard, torch.Generator().manual_seed(number))
         sigmas = noise_levels(chosen.steps, shard.grid[0] * shard.grid[1], read_schedule(checkpoint))
-        tokens = paint(network, shard, states, draw_noise(shard.tokens, number), sigmas, chosen.guidance)
-        torch.save({"tokens": tokens.to(torch.bfloat16), "states": states.to(torch.bfloat16), "noise_seed": number,
-                    "canvas": shard.grid[::-1], "seen": shard.seen}, file.with_suffix(".partial"))
+        tokens = paint(network, shard, told, draw_noise(shard.tokens, number), sigmas, chosen.guidance)
+        torch.save({"tokens": tokens.to(torch.bfloat16), "states": told.states.to(torch.bfloat16).to_sparse(),
+                    "shown": told.shown.to(torch.bfloat16).to_sparse(), "noise_seed": number, "canvas": shard.grid[::-1],
+                    "seen": shard.seen}, file.with_suffix(".partial"))
         os.replace(file.with_suffix(".partial"), file)
         print(f"{file.name}", flush=True)
 

@@ -84,7 +84,9 @@ def encode_scene(vae: Autoencoder, scene: Scene, canvas: tuple[int, int], window
 
 @cache
 def _load(folder: Path) -> Autoencoder:
-    return load_vae(folder).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    vae = load_vae(folder)
+    vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return vae
 
 
 def prepare_shard(kind: str, canvas: tuple[int, int], number: int, vae_folder: Path, target: Path) -> Path:

@@ -13,7 +13,6 @@ from random import Random
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from generator.checkpoint import Autoencoder, load_transformer, load_vae
 from generator.evaluation.aesthetic import Scorer, load_scorer, pool
@@ -23,7 +22,7 @@ from generator.training.average import WeightAverage
 from generator.training.curves import write_point
 from generator.training.optimizers import Optimizers
 from generator.training.prepare import Window
-from generator.training.train_mmdit import Shard, draw_states, export, flow_loss, load_shards
+from generator.training.train_mmdit import Shard, draw_states, export, flow_loss, load_shards, run
 
 RATE = 1.5e-4
 LIKED, HELD = 0.02, 1.0
@@ -52,14 +51,13 @@ def reward_loss(network: nn.Module, frozen: nn.Module, scorer: Scorer, vae: Auto
                 rng: Random) -> tuple[Tensor, float]:
     """(loss, mean logit) of a few pictures of a window, at high and middle noise, where shapes are decided."""
     rows = torch.randperm(len(shard.tokens))[:BATCH]
-    clean, states = shard.tokens[rows].float(), draw_states(shard)[rows]
+    clean, told = shard.tokens[rows].float(), draw_states(shard)[rows]
     sigma = torch.empty(len(rows)).uniform_(0.4, 1.0)
     noise = torch.randn_like(clean)
     noisy = torch.lerp(clean, noise, sigma[:, None, None])
-    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-        velocity = network(noisy, states, sigma, grid=shard.grid, seen=shard.seen).float()
-        with torch.no_grad():
-            reference = frozen(noisy, states, sigma, grid=shard.grid, seen=shard.seen).float()
+    velocity = run(network, noisy, told, sigma, shard.grid, shard.seen)
+    with torch.no_grad():
+        reference = run(frozen, noisy, told, sigma, shard.grid, shard.seen)
     expected = noisy - sigma[:, None, None] * velocity
     part = choose_part(window, rng)
     side = min(VIEW, window.rows), min(VIEW, window.columns)
@@ -79,7 +77,7 @@ def train(minutes: float, folder: Path, seed: int = 0) -> MMDiT:
     while share < 1:
         optimizer.set_rate(RATE * min(1, (step + 1) / 20) * max(1 - share, 0.02))
         shard = rng.choice(shards)
-        flow_loss(network, shard.tokens.float(), draw_states(shard), shard.grid, shard.seen).backward()
+        flow_loss(network, shard).backward()
         shard = rng.choice(shards)
         loss, reward = reward_loss(network, frozen, scorer, vae, shard, window_of(shard), rng)
         loss.backward()

@@ -15,9 +15,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from generator.checkpoint import load_transformer, save_transformer
 from generator.config import MINI, MMDiTConfig
-from generator.mmdit import MMDiT
+from generator.grounding import ground
+from generator.mmdit import MMDiT, Modulation
 from generator.pipeline import PROJECT
-from generator.scene_code import code_canvas, code_scenes, not_said
+from generator.scene_code import code_scenes, not_said
 from generator.studio.scene import sample_scene
 from generator.training.average import WeightAverage
 from generator.training.curves import write_point
@@ -27,10 +28,8 @@ from generator.training.prepare import Window
 from generator.training.resume import load_state, save_state
 
 LEARNING_RATE = 1.5e-3
-UNSAID = 0.05
-"""Share of samples that learn with no prompt at all, for guidance."""
-STRANGE = 0.03
-"""Share of batches that are not told which canvas it is."""
+UNSAID = 0.03
+"""Share of batches that learn with no prompt at all, for guidance."""
 RESUME_FILE = "mmdit.pt"
 
 
@@ -74,23 +73,43 @@ def draw_sigma(count: int) -> Tensor:
     return torch.where(torch.rand(count) < 0.25, torch.rand(count), high)
 
 
-def flow_loss(network: nn.Module, clean: Tensor, states: Tensor, grid: tuple[int, int], seen: Tensor | None) -> Tensor:
-    """Mean squared error of the velocity at drawn noise levels."""
-    sigma = draw_sigma(len(clean))
-    noise = torch.randn_like(clean)
+def flow_loss(network: nn.Module, shard: Shard) -> Tensor:
+    """Mean squared error of the velocity of a shard's pictures at drawn noise levels."""
+    clean = shard.tokens.float()
+    sigma, noise = draw_sigma(len(clean)), torch.randn_like(clean)
     noisy = torch.lerp(clean, noise, sigma[:, None, None])
-    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-        out = network(noisy, states, sigma, grid=grid, seen=seen)
-    return F.mse_loss(out.float(), noise - clean)
+    return F.mse_loss(run(network, noisy, draw_states(shard), sigma, shard.grid, shard.seen), noise - clean)
 
 
-def draw_states(shard: Shard, rng: torch.Generator | None = None) -> Tensor:
-    """States [B, 13, 256] of these scenes; of some, less is said, and of a few nothing."""
+def draw_states(shard: Shard, rng: torch.Generator | None = None) -> "Told":
+    """What the transformer is told of these scenes: grounded where they stand; of some, less is said, and sometimes nothing."""
     choices, said = leave_out(shard.scenes.choices, shard.scenes.said, rng)
     states = code_scenes(choices, shard.scenes.colours, said)
-    states[torch.rand(len(states), generator=rng) < UNSAID] = not_said()
-    grid = (0, 0) if torch.rand(1, generator=rng) < STRANGE else shard.grid
-    return torch.cat([states, code_canvas(grid).expand(len(states), -1, -1)], dim=1)
+    if torch.rand(1, generator=rng) < UNSAID:
+        states[:] = not_said()
+    told = [ground(one, shard.grid, seed) for one, seed in zip(states, shard.scenes.seeds, strict=True)]
+    shown = torch.stack([one.shown if shard.seen is None else one.shown[shard.seen] for one in told if one.shown is not None])
+    return Told(torch.stack([one.states for one in told]), shown)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the transformer is told of B pictures. states: [B, T, W]. shown: [B, N, W], of the tokens that are seen."""
+
+    states: Tensor
+    shown: Tensor
+
+    def __getitem__(self, rows: Tensor) -> "Told":
+        """Of some pictures."""
+        return Told(self.states[rows], self.shown[rows])
+
+
+def run(network: nn.Module, tokens: Tensor, told: Told, sigma: Tensor | Modulation, grid: tuple[int, int],
+        seen: Tensor | None) -> Tensor:
+    """Velocity [B, N, C*4] in float32 of pictures that are told this."""
+    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+        velocity: Tensor = network(tokens, told.states, sigma, grid=grid, seen=seen, shown=told.shown)
+    return velocity.float()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +152,7 @@ def train(plan: Plan, folder: Path, seed: int = 0) -> MMDiT:
         for number in range(plan.batch):
             is_whole = share >= 1 - plan.whole_share and number % 2 == 0
             shard = rng.choice(wholes if is_whole else windows)
-            loss = flow_loss(network, shard.tokens.float(), draw_states(shard), shard.grid, shard.seen)
+            loss = flow_loss(network, shard)
             (loss / plan.batch).backward()
             losses.append(loss.item())
             seen_samples += len(shard.tokens)

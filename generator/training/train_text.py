@@ -17,6 +17,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 
 from generator.scene_code import CHOICES, COLOURS
+from generator.studio.lexicon import topic_words
 from generator.studio.palettes import COLOUR_NAMES, PALETTES
 from generator.studio.scene import PLACES, sample_scene
 from generator.text_encoder import (
@@ -39,7 +40,6 @@ from generator.training.captions import (
     PLACE_WORDS,
     Caption,
     common_characters,
-    topic_words,
     unknown_word,
     write_caption,
     write_composition,

@@ -114,3 +114,28 @@ def test_the_bundled_config_is_small():
     with torch.device("meta"):
         count = sum(parameter.numel() for parameter in MMDiT(MINI).parameters())
     assert 8e6 < count < 20e6
+
+
+def test_a_part_of_the_tokens_is_that_part_of_the_grid():
+    torch.manual_seed(0)
+    network = MMDiT(TINY).eval()
+    img, txt, sigma = torch.randn(2, 12, TINY.in_channels), torch.randn(2, 5, TINY.joint_attention_dim), torch.tensor([0.5, 0.7])
+    with torch.no_grad():
+        whole = network(img, txt, sigma, grid=(3, 4))
+        torch.testing.assert_close(network(img, txt, sigma, grid=(3, 4), seen=torch.arange(12)), whole, atol=1e-6, rtol=0)
+        part = network(img[:, [2, 3, 6, 7]], txt, sigma, grid=(3, 4), seen=torch.tensor([2, 3, 6, 7]))
+        other = network(img[:, [2, 3, 6, 7]], txt, sigma, grid=(3, 4), seen=torch.tensor([0, 1, 4, 5]))
+    assert (part - other).abs().max() > 1e-4
+
+
+def test_what_a_token_shows_is_added_where_it_stands():
+    torch.manual_seed(0)
+    network = MMDiT(TINY).eval()
+    img, txt, sigma = torch.randn(1, 12, TINY.in_channels), torch.randn(1, 5, TINY.joint_attention_dim), torch.tensor([0.5])
+    shown = torch.zeros(1, 12, TINY.joint_attention_dim)
+    shown[0, 7] = torch.randn(TINY.joint_attention_dim)
+    with torch.no_grad():
+        nothing = network(img, txt, sigma, grid=(3, 4), shown=torch.zeros_like(shown))
+        changed = (network(img, txt, sigma, grid=(3, 4), shown=shown) - nothing).abs().mean(-1)[0]
+    assert changed.argmax() == 7
+    assert changed[7] > 2 * changed.median()

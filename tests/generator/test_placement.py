@@ -131,7 +131,7 @@ def test_in_turn_never_holds_both_and_paints_the_same(pipeline_folder):
     assert torch.equal(together, alone)
     assert parts.is_loaded
     assert parts._reader is None
-    parts.read(["雨"], (2, 2))
+    parts.read(["雨"])
     assert not parts.is_loaded
     assert parts._reader is not None
 

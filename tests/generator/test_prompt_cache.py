@@ -9,7 +9,6 @@ from generator.options import ModelOptions
 from generator.parts import Parts
 from generator.prompt_cache import PromptCache
 
-GRID = (2, 2)
 STATES = torch.arange(12, dtype=torch.float32).view(3, 4)
 
 
@@ -66,16 +65,16 @@ def test_a_disk_that_takes_no_file_costs_nothing_else(tmp_path, caplog):
 
 def test_a_known_prompt_does_not_load_the_encoder(pipeline_folder, tmp_path, monkeypatch):
     options = ModelOptions(prompt_cache=tmp_path)
-    first = Parts(pipeline_folder, options).read(["云 cloud", ""], GRID)
+    first = Parts(pipeline_folder, options).read(["云 cloud", ""])
     again = Parts(pipeline_folder, options)
     monkeypatch.setattr(again, "_load_reader", lambda: pytest.fail("loaded"))
-    for prompt, states in again.read(["云 cloud", ""], GRID).items():
+    for prompt, states in again.read(["云 cloud", ""]).items():
         assert torch.equal(states, first[prompt])
 
 
 def test_another_precision_reads_anew(pipeline_folder, tmp_path):
-    Parts(pipeline_folder, ModelOptions(prompt_cache=tmp_path)).read(["云"], GRID)
-    Parts(pipeline_folder, ModelOptions(prompt_cache=tmp_path, precision="bfloat16")).read(["云"], GRID)
+    Parts(pipeline_folder, ModelOptions(prompt_cache=tmp_path)).read(["云"])
+    Parts(pipeline_folder, ModelOptions(prompt_cache=tmp_path, precision="bfloat16")).read(["云"])
     assert len(list(tmp_path.glob("*.safetensors"))) == 2
 
 
@@ -84,9 +83,9 @@ def test_another_tokenizer_reads_anew(pipeline_folder, tmp_path):
 
     folder = shutil.copytree(pipeline_folder, tmp_path / "model")
     options = ModelOptions(prompt_cache=tmp_path / "prompts")
-    Parts(folder, options).read(["云"], GRID)
+    Parts(folder, options).read(["云"])
     (folder / "tokenizer" / "added.json").write_text("{}")
-    Parts(folder, options).read(["云"], GRID)
+    Parts(folder, options).read(["云"])
     assert len(list((tmp_path / "prompts").glob("*.safetensors"))) == 2
 
 

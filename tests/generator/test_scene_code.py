@@ -60,9 +60,3 @@ def test_every_native_canvas_has_a_code_of_its_own_and_all_others_share_one():
     assert len(codes.unique(dim=0)) == len(CANVASES) + 1
     assert torch.equal(codes[-1], codes[-2])
 
-
-def test_the_canvas_uses_coordinates_that_no_other_state_uses():
-    said = code_scenes(torch.zeros(1, len(CHOICES), dtype=torch.long), torch.rand(1, COLOURS, 3),
-                       torch.ones(1, COLOURS, dtype=torch.bool))[0]
-    used = torch.cat([said, not_said(), code_choices(torch.tensor([[count for _, count in CHOICES]]))[0]]).abs().sum(0) > 0
-    assert not any((used & (code_canvas((rows, columns))[0] > 0)).any() for columns, rows in [*CANVASES, (3, 5)])

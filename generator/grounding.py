@@ -1,0 +1,76 @@
+"""Grounding: a prompt's states tied to places of one canvas, for the bundled model.
+
+The reader says what is asked for; here it is decided where that stands, and every token of a subject's square is told which part
+of which motif it shows. What a prompt leaves open (place, density, light, stage) the seed decides; colours and material stay
+open.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+import torch
+from torch import Tensor
+
+from generator.layout import ARRANGEMENTS, DENSITIES, LIGHTS, PLACES, STAGES, lay_out
+from generator.scene_code import CHOICES, STATES, WIDTH, code_canvas, code_choices, code_square, code_stage, read_choices
+
+OPEN = {"place": len(PLACES), "density": len(DENSITIES), "light": len(LIGHTS)}
+"""Choices that the seed makes where the prompt does not, and how many there are to choose from."""
+
+
+@dataclass(frozen=True)
+class Area:
+    """A part of a canvas, in tokens, that subjects are laid out in."""
+
+    top: int
+    left: int
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class Grounded:
+    """What the transformer is told. states: [T, W]. shown: [h*w, W], a state for every token of the picture; None: nothing."""
+
+    states: Tensor
+    shown: Tensor | None = None
+
+
+def ground(states: Tensor, grid: tuple[int, int], seed: int, area: Area | None = None) -> Grounded:
+    """The prompt's states [12, W] on a canvas of (rows, columns); subjects inside `area`, by default the whole canvas.
+
+    A prompt without a motif gets no subject: that is what guidance compares with.
+    """
+    said = read_choices(states)
+    rng = Random(seed)
+    drawn = {name: rng.randrange(count) for name, count in OPEN.items()}
+    shown = states.new_zeros(grid[0], grid[1], WIDTH)
+    if (motif := said["motif"]) is None:
+        return Grounded(torch.cat([states[:STATES], code_canvas(grid).to(states)]), shown.flatten(0, 1))
+    chosen = {**said, **{name: number for name, number in drawn.items() if said[name] is None}}
+    numbers = torch.tensor([[count if (number := chosen[name]) is None else number for name, count in CHOICES]])
+    area = area or Area(0, 0, *grid)
+    spots = lay_out(ARRANGEMENTS[chosen["arrangement"] or 0], PLACES[chosen["place"] or 0], area.columns, area.rows)
+    second = motif if said["second"] is None else said["second"]
+    for spot in spots:
+        square = code_square(second if spot.is_second else motif, spot.size, chosen["light"] == LIGHTS.index("right"))
+        _lay(shown, square.to(states), spot.row + area.top, spot.column + area.left)
+    rest = [code_canvas(grid).to(states), code_stage(seed % STAGES).to(states)]
+    return Grounded(torch.cat([code_choices(numbers)[0].to(states), states[len(CHOICES):STATES], *rest]), shown.flatten(0, 1))
+
+
+def _lay(shown: Tensor, square: Tensor, top: int, left: int) -> None:
+    """Put a square's states [N, N, W] on the canvas [h, w, W], over what is there; what lies beyond the canvas is lost."""
+    size, (rows, columns) = len(square), shown.shape[:2]
+    first_row, last_row = max(top, 0), min(top + size, rows)
+    first_column, last_column = max(left, 0), min(left + size, columns)
+    if first_row < last_row and first_column < last_column:
+        part = square[first_row - top:last_row - top, first_column - left:last_column - left]
+        shown[first_row:last_row, first_column:last_column] = part
+
+
+def stack_shown(told: Sequence[Grounded]) -> Tensor | None:
+    """[B, h*w, W] of several prompts; None where nobody says what tokens show."""
+    shown = [one.shown for one in told if one.shown is not None]
+    return torch.stack(shown) if shown else None

@@ -1,0 +1,131 @@
+"""Grounded prompts: every token of a subject is told what it shows, and the seed decides what the prompt leaves open."""
+
+import pytest
+import torch
+
+from generator.grounding import Area, ground, stack_shown
+from generator.layout import ARRANGEMENTS, LIGHTS, PLACES, RELATIONS, SIZES, bounds, lay_out
+from generator.native import CANVASES
+from generator.scene_code import (
+    CHOICES,
+    COLOURS,
+    STATES,
+    WIDTH,
+    code_canvas,
+    code_scenes,
+    code_square,
+    code_stage,
+    not_said,
+    read_choices,
+)
+
+GRID = (10, 20)
+
+
+def ask(**said):
+    numbers = torch.tensor([[said.get(name, count) for name, count in CHOICES]])
+    return code_scenes(numbers, torch.full((1, COLOURS, 3), 0.3), torch.ones(1, COLOURS, dtype=torch.bool))[0]
+
+
+def ask_for(arrangement="one", place="right", motif=7, second=3, light=0):
+    said = {"motif": motif, "arrangement": ARRANGEMENTS.index(arrangement), "place": PLACES.index(place), "density": 0}
+    return ask(**said, light=light, **({"second": second} if arrangement in RELATIONS else {}))
+
+
+def shown_on(told, grid=GRID):
+    return told.shown.view(*grid, WIDTH)
+
+
+def test_what_was_said_is_read_back():
+    assert read_choices(ask(motif=5, place=2)) == {**dict.fromkeys(name for name, _ in CHOICES), "motif": 5, "place": 2}
+
+
+def test_no_two_tokens_of_any_square_share_a_state():
+    squares = [code_square(motif, size, mirrored).flatten(0, 1)
+               for motif in (0, 47) for size in SIZES for mirrored in (False, True)]
+    states = torch.cat(squares)
+    assert len(states.unique(dim=0)) == len(states)
+
+
+def test_light_from_the_right_mirrors_a_square_and_says_so():
+    ordinary, mirrored = code_square(7, 8, mirrored=False), code_square(7, 8, mirrored=True)
+    cells = slice(0, WIDTH - 48 * 2 * 16)
+    assert torch.equal(ordinary[..., cells].flip(1), mirrored[..., cells])
+    assert not (ordinary * mirrored.flip(1))[..., WIDTH - 48 * 2 * 16:].any()
+
+
+@pytest.mark.parametrize("arrangement", ARRANGEMENTS)
+@pytest.mark.parametrize("canvas", CANVASES)
+def test_exactly_the_tokens_of_the_squares_show_something(arrangement, canvas):
+    told = ground(ask_for(arrangement), canvas[::-1], seed=1)
+    assert told.states.shape == (STATES + 2, WIDTH)
+    wanted = torch.zeros(canvas[::-1], dtype=torch.bool)
+    for spot in lay_out(arrangement, "right", *canvas):
+        wanted[spot.row:spot.row + spot.size, spot.column:spot.column + spot.size] = True
+    assert torch.equal(shown_on(told, canvas[::-1]).any(-1), wanted)
+
+
+def test_a_pair_shows_which_is_which():
+    shown = shown_on(ground(ask_for("left of", place="left"), GRID, seed=1))
+    first, second = lay_out("left of", "left", 20, 10)
+    assert torch.equal(shown[first.row:first.row + 4, first.column:first.column + 4], code_square(7, 4, mirrored=False))
+    assert torch.equal(shown[second.row:second.row + 4, second.column:second.column + 4], code_square(3, 4, mirrored=False))
+    assert first.column < second.column
+
+
+def test_the_one_in_front_covers_the_other():
+    shown = shown_on(ground(ask_for("in front of"), GRID, seed=1))
+    behind, front = lay_out("in front of", "right", 20, 10)
+    assert torch.equal(shown[front.row:front.row + 4, front.column:front.column + 4], code_square(7, 4, mirrored=False))
+    assert torch.equal(shown[behind.row, behind.column], code_square(3, 8, mirrored=False)[0, 0])
+
+
+def test_what_is_open_follows_the_seed_and_what_is_said_stays():
+    found = [read_choices(ground(ask(motif=4, place=1), GRID, seed).states) for seed in range(40)]
+    assert {one["place"] for one in found} == {1}
+    assert {one["density"] for one in found} == {0, 1, 2}
+    assert {one["light"] for one in found} == set(range(len(LIGHTS)))
+    assert {one["material"] for one in found} == {None}
+    free = {read_choices(ground(ask(motif=4), GRID, seed).states)["place"] for seed in range(60)}
+    assert free == set(range(len(PLACES)))
+    assert torch.equal(ground(ask(motif=4), GRID, seed=9).states, ground(ask(motif=4), GRID, seed=9).states)
+
+
+def test_a_prompt_without_a_motif_gets_no_subject():
+    told = ground(not_said(), GRID, seed=0)
+    assert torch.equal(told.states, torch.cat([not_said(), code_canvas(GRID)]))
+    assert not told.shown.any()
+
+
+def test_subjects_are_laid_out_inside_an_area():
+    shown = shown_on(ground(ask_for(place="centre"), GRID, seed=0, area=Area(top=1, left=9, rows=8, columns=10))).any(-1)
+    inside = torch.zeros_like(shown)
+    inside[1:9, 9:19] = True
+    assert shown.any()
+    assert not (shown & ~inside).any()
+
+
+@pytest.mark.parametrize("canvas", [(3, 2), (5, 12), (40, 4), (8, 8), (1, 1)])
+@pytest.mark.parametrize("arrangement", ARRANGEMENTS)
+def test_a_canvas_of_any_size_gets_a_layout(canvas, arrangement):
+    for place in PLACES:
+        left, top, right, bottom = bounds(lay_out(arrangement, place, *canvas))
+        if right - left <= canvas[0] and bottom - top <= canvas[1]:
+            assert min(left, top) >= 0
+            assert right <= canvas[0]
+            assert bottom <= canvas[1]
+        assert shown_on(ground(ask_for(arrangement, place), canvas[::-1], 0), canvas[::-1]).any()
+
+
+def test_published_networks_are_shown_nothing():
+    from generator.grounding import Grounded
+
+    assert stack_shown([Grounded(torch.zeros(3, 12))]) is None
+
+
+def test_the_grounds_codes_use_coordinates_that_no_prompt_uses():
+    said = code_scenes(torch.zeros(1, len(CHOICES), dtype=torch.long), torch.rand(1, COLOURS, 3),
+                       torch.ones(1, COLOURS, dtype=torch.bool))[0]
+    used = torch.cat([said, not_said(), ask(motif=47, second=47)]).abs().sum(0) > 0
+    for codes in (code_canvas(GRID), code_canvas((3, 5)), code_stage(0), code_stage(2), code_square(47, 8, mirrored=True)):
+        assert not (used & (codes.flatten(0, -2).sum(0) > 0)).any()

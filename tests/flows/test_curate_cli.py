@@ -3,12 +3,16 @@
 import hashlib
 import json
 import os
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from flows import cli
 from generator.studio.palettes import PALETTES, format_hex
 from generator.studio.scene import Scene, paint
+from tests.flows.conftest import Answer
 
 SIZE = (640, 360)
 SCENE = Scene(motif="gear", palette=PALETTES[2], place="left", density="sparse", seed=3)
@@ -16,11 +20,27 @@ KEY = Scene(motif="key", palette=PALETTES[10], place="right", density="sparse", 
 POLICY = "least_aesthetic: 0\nmost_letters: 1000\n"
 
 
+@dataclass
+class Shop:
+    """A working directory; nothing here needs a checkpoint."""
+
+    folder: Path
+    capture: object
+
+    def run(self, *words):
+        self.capture.readouterr()
+        code = cli.run(list(words))
+        return Answer(code, *self.capture.readouterr())
+
+
 @pytest.fixture
-def shop(site):
+def shop(tmp_path, monkeypatch, capfd):
     """A folder with two good pictures and a policy that leaves taste and letters aside, which other tests see to."""
+    monkeypatch.chdir(tmp_path)
+    site = Shop(tmp_path, capfd)
     folder = site.folder / "pictures"
     folder.mkdir()
+    (site.folder / "posts").mkdir()
     for name, scene in (("gear.png", SCENE), ("key.png", KEY)):
         Image.fromarray(paint(scene, *SIZE)).save(folder / name)
     (site.folder / "policy.yaml").write_text(POLICY + "assumed_licence: own\n")

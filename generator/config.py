@@ -8,6 +8,8 @@ class MMDiTConfig:
     """A dual-stream MMDiT. Field names are those of the published config.json (diffusers QwenImageTransformer2DModel).
 
     in_channels: latent channels x 2 x 2 (one token is a 2x2 patch). joint_attention_dim: width of the text states.
+    pooled_projection_dim: width of their sum where that modulates every layer beside the noise level (as in SD3, Esser et al.
+    2024); 0: it does not, as in Qwen-Image.
     Raises ValueError naming the field and the rule.
     """
 
@@ -20,6 +22,7 @@ class MMDiTConfig:
     axes_dims_rope: tuple[int, int, int]
     patch_size: int = 2
     theta: float = 10000.0
+    pooled_projection_dim: int = 0
 
     def __post_init__(self) -> None:
         if self.patch_size != 2:
@@ -30,6 +33,9 @@ class MMDiTConfig:
             raise ValueError(f"axes_dims_rope {self.axes_dims_rope} must be even: rope turns pairs")
         if self.in_channels != self.out_channels * 4:
             raise ValueError(f"in_channels {self.in_channels} must be 4 x out_channels {self.out_channels}")
+        if self.pooled_projection_dim not in (0, self.joint_attention_dim):
+            raise ValueError(f"pooled_projection_dim {self.pooled_projection_dim} must be 0 or joint_attention_dim "
+                             f"{self.joint_attention_dim}")
         for name in ("num_layers", "num_attention_heads", "joint_attention_dim", "out_channels"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
@@ -43,7 +49,7 @@ class MMDiTConfig:
 QWEN_IMAGE = MMDiTConfig(num_layers=60, attention_head_dim=128, num_attention_heads=24, in_channels=64, out_channels=16,
                          joint_attention_dim=3584, axes_dims_rope=(16, 56, 56))
 MINI = MMDiTConfig(num_layers=5, attention_head_dim=64, num_attention_heads=4, in_channels=128, out_channels=32,
-                   joint_attention_dim=1920, axes_dims_rope=(16, 24, 24))
+                   joint_attention_dim=1920, axes_dims_rope=(16, 24, 24), pooled_projection_dim=1920)
 TINY = MMDiTConfig(num_layers=2, attention_head_dim=16, num_attention_heads=2, in_channels=16, out_channels=4,
                    joint_attention_dim=12, axes_dims_rope=(4, 6, 6))
 

@@ -56,7 +56,7 @@ def denoise(parts: Parts, drafts: Sequence[Draft], lora: str | None = None, step
     network = parts.transformer(lora)
     sigmas = noise_levels(first.steps, first.grid[0] * first.grid[1], parts.schedule)
     sigmas = sigmas[int(first.steps - first.steps * first.strength):]
-    modulation = network.modulate(sigmas[:-1])
+    modulation = None if network.config.pooled_projection_dim else network.modulate(sigmas[:-1])
     cache = StepCache(step_cache) if step_cache else None
 
     def velocity(rows: list[int], tokens: Tensor, step: int) -> Tensor:
@@ -64,9 +64,10 @@ def denoise(parts: Parts, drafts: Sequence[Draft], lora: str | None = None, step
         guided = [place for place, row in enumerate(rows) if drafts[row].guidance > 1]
         asked = [told[row] for row in rows] + [one for place in guided if (one := untold[rows[place]]) is not None]
         img = torch.cat([tokens, tokens[guided]]).to(parts.dtype)
+        level = sigmas[step:step + 1] if modulation is None else modulation.at(step)
         if parts.options.compile == "graphs":
             torch.compiler.cudagraph_mark_step_begin()
-        out = network(img, [one.states for one in asked], modulation.at(step), grid=first.grid, cache=cache,
+        out = network(img, [one.states for one in asked], level, grid=first.grid, cache=cache,
                       shown=stack_shown(asked)).float()
         found, unguided = out[:len(rows)], out[len(rows):]
         if guided:

@@ -128,15 +128,23 @@ class MMDiT(nn.Module):
         self.txt_in = nn.Linear(config.joint_attention_dim, width)
         self.time_in = nn.Linear(TIME_CHANNELS, width)
         self.time_out = nn.Linear(width, width)
+        if config.pooled_projection_dim:
+            self.pooled_in = nn.Linear(config.pooled_projection_dim, width)
+            self.pooled_out = nn.Linear(width, width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.out_modulation = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, config.in_channels)
 
-    def modulate(self, sigma: Tensor) -> Modulation:
-        """The modulation of every layer at noise levels sigma [B] in 0..1: all steps of a picture in one go."""
+    def modulate(self, sigma: Tensor, pooled: Tensor | None = None) -> Modulation:
+        """The modulation of every layer at noise levels sigma [B] in 0..1: all steps of a picture in one go.
+
+        pooled: the sum of each prompt's states, [B, W], for networks that are modulated by it.
+        """
         weights = self.txt_norm.weight                                                     # of the device and dtype of all
-        cond = F.silu(self.time_out(F.silu(self.time_in(time_features(sigma.to(weights.device)).to(weights.dtype)))))
-        rows = cond[:, None]                                                               # [B, 1, D]
+        cond = self.time_out(F.silu(self.time_in(time_features(sigma.to(weights.device)).to(weights.dtype))))
+        if pooled is not None:
+            cond = cond + self.pooled_out(F.silu(self.pooled_in(pooled)))
+        rows = F.silu(cond)[:, None]                                                       # [B, 1, D]
         blocks: list[Any] = list(self.blocks)
         return Modulation([(block.img.modulation(rows), block.txt.modulation(rows)) for block in blocks],
                           self.out_modulation(rows))
@@ -146,12 +154,12 @@ class MMDiT(nn.Module):
         """Velocity [B, h*w, C*4] of img [B, h*w, C*4], with grid = (h, w); or of the N tokens of it numbered in seen [N].
 
         txt: [B, T, W], or B tensors [T, W] of any lengths, which do not touch each other. sigma: [B] or [1] in 0..1, or
-        what `modulate` made of it. shown: [B, N, W], for every token of img a state of what it is to show. Raises ValueError on
-        shapes that do not fit.
+        what `modulate` made of it (which networks with pooled states do not take). shown: [B, N, W], for every token of img a
+        state of what it is to show. Raises ValueError on shapes that do not fit.
         """
         txt, lengths = _line_up(txt)
         self._check(img, txt, lengths, grid, seen)
-        mods = sigma if isinstance(sigma, Modulation) else self.modulate(sigma)
+        mods = sigma if isinstance(sigma, Modulation) else self.modulate(sigma, self._pool(txt, lengths))
         if len(mods.out) not in (1, len(img)):
             raise ValueError(f"sigma has {len(mods.out)} values; it must have 1 or {len(img)}")
         ropes = [joint_rope(*grid, tokens, self.config.axes_dims_rope, self.config.theta, img.device, img.dtype)
@@ -177,6 +185,11 @@ class MMDiT(nn.Module):
         scale, shift = mods.out.chunk(2, dim=-1)
         velocity: Tensor = self.out(normalise(img, shift, scale))
         return velocity
+
+    def _pool(self, txt: Tensor, lengths: tuple[int, ...] | None) -> Tensor | None:
+        if not self.config.pooled_projection_dim:
+            return None
+        return txt.sum(1) if lengths is None else torch.cat([one.sum(1) for one in txt.split(lengths, dim=1)])
 
     def _check(self, img: Tensor, txt: Tensor, lengths: tuple[int, ...] | None, grid: tuple[int, int],
                seen: Tensor | None) -> None:

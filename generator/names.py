@@ -19,6 +19,8 @@ TRANSFORMER_NAMES: NameTable = (
     (r"blocks\.(\d+)\.(img|txt)\.mlp_out", r"transformer_blocks.\1.\2_mlp.net.2"),
     (r"time_in", "time_text_embed.timestep_embedder.linear_1"),
     (r"time_out", "time_text_embed.timestep_embedder.linear_2"),
+    (r"pooled_in", "time_text_embed.text_embedder.linear_1"),
+    (r"pooled_out", "time_text_embed.text_embedder.linear_2"),
     (r"out_modulation", "norm_out.linear"),
     (r"out", "proj_out"),
     (r"(img_in|txt_norm|txt_in)", r"\1"),

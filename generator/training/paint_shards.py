@@ -28,12 +28,13 @@ def draw_noise(tokens: Tensor, seed: int) -> Tensor:
 @torch.inference_mode()
 def paint(network: MMDiT, shard: Shard, told: Told, noise: Tensor, sigmas: Tensor, guidance: float = 1.0) -> Tensor:
     """Tokens [N, T, C*4] at the end of Euler steps from `noise` along sigmas [steps + 1]."""
-    tokens, mods = noise, network.modulate(sigmas[:-1])
+    tokens = noise
     untold = Told(torch.cat([not_said(), code_canvas(shard.grid)]).expand(len(tokens), -1, -1), torch.zeros_like(told.shown))
     for step in range(len(sigmas) - 1):
-        velocity = run(network, tokens, told, mods.at(step), shard.grid, shard.seen)
+        level = sigmas[step].expand(len(tokens))
+        velocity = run(network, tokens, told, level, shard.grid, shard.seen)
         if guidance > 1:
-            velocity = guide(velocity, run(network, tokens, untold, mods.at(step), shard.grid, shard.seen), guidance)
+            velocity = guide(velocity, run(network, tokens, untold, level, shard.grid, shard.seen), guidance)
         tokens = tokens + float(sigmas[step + 1] - sigmas[step]) * velocity
     return tokens
 

@@ -16,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from generator.checkpoint import load_transformer, save_transformer
 from generator.config import MINI, MMDiTConfig
 from generator.grounding import ground
-from generator.mmdit import MMDiT, Modulation
+from generator.mmdit import MMDiT
 from generator.pipeline import PROJECT
 from generator.scene_code import code_scenes, not_said
 from generator.studio.scene import sample_scene
@@ -60,7 +60,7 @@ def load_shards(folder: Path, kind: str) -> list[Shard]:
 def start_quiet(network: MMDiT) -> MMDiT:
     """Every gate and the output at zero, so that the blocks start as the identity (Peebles and Xie 2023, adaLN-Zero)."""
     for name, parameter in network.named_parameters():
-        if "modulation" in name or name.startswith("out."):
+        if "modulation" in name or name.startswith(("out.", "pooled_out.")):
             nn.init.zeros_(parameter)
     return network
 
@@ -104,7 +104,7 @@ class Told:
         return Told(self.states[rows], self.shown[rows])
 
 
-def run(network: nn.Module, tokens: Tensor, told: Told, sigma: Tensor | Modulation, grid: tuple[int, int],
+def run(network: nn.Module, tokens: Tensor, told: Told, sigma: Tensor, grid: tuple[int, int],
         seen: Tensor | None) -> Tensor:
     """Velocity [B, N, C*4] in float32 of pictures that are told this."""
     with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):

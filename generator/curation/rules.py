@@ -33,7 +33,7 @@ class Policy:
     most_blur: float = 2.2
     most_grain: float = 1.8
     most_banding: float = 0.5
-    most_blocks: float = 0.7
+    most_blocks: float = 0.5
     least_brightest: float = 110
     most_blown: float = 0.03
     least_contrast: float = 68

@@ -89,12 +89,13 @@ def plant(name: str, count: int, rng: Random, instruments: Instruments, policy: 
 
 def examine_good(count: int, copies: int, rng: Random, instruments: Instruments,
                  policy: Policy) -> tuple[list[Examined], list[Print]]:
-    """(good pictures, prints of loose copies of the first of them)."""
+    """(good pictures, prints of loose copies of the first of them). Reading is slow: text is looked for in those first ones."""
     good: list[Examined] = []
     copied: list[Print] = []
     for number in range(count):
         scene, picture = paint_fresh(rng)
-        good.append(examine(picture, "own", scene.palette.colours, instruments, policy))
+        looking = instruments if number < copies else replace(instruments, text=None)
+        good.append(examine(picture, "own", scene.palette.colours, looking, policy))
         if number < copies:
             copied.append(take_print(copy_loosely(picture, rng)))
         tell(f"good {number + 1}/{count}")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from generator.layout import ARRANGEMENTS, DENSITIES, LIGHTS, PLACES, STAGES, lay_out
-from generator.scene_code import CHOICES, STATES, WIDTH, code_canvas, code_choices, code_square, code_stage, read_choices
+from generator.scene_code import CHOICES, SHOWN_WIDTH, STATES, code_canvas, code_choices, code_square, code_stage, read_choices
 
 OPEN = {"place": len(PLACES), "density": len(DENSITIES), "light": len(LIGHTS)}
 """Choices that the seed makes where the prompt does not, and how many there are to choose from."""
@@ -31,7 +31,7 @@ class Area:
 
 @dataclass(frozen=True)
 class Grounded:
-    """What the transformer is told. states: [T, W]. shown: [h*w, W], a state for every token of the picture; None: nothing."""
+    """What the transformer is told. states: [T, W]. shown: [h*w, S], a state for every token of the picture; None: nothing."""
 
     states: Tensor
     shown: Tensor | None = None
@@ -45,7 +45,7 @@ def ground(states: Tensor, grid: tuple[int, int], seed: int, area: Area | None =
     said = read_choices(states)
     rng = Random(seed)
     drawn = {name: rng.randrange(count) for name, count in OPEN.items()}
-    shown = states.new_zeros(grid[0], grid[1], WIDTH)
+    shown = states.new_zeros(grid[0], grid[1], SHOWN_WIDTH)
     if (motif := said["motif"]) is None:
         return Grounded(torch.cat([states[:STATES], code_canvas(grid).to(states)]), shown.flatten(0, 1))
     chosen = {**said, **{name: number for name, number in drawn.items() if said[name] is None}}
@@ -61,7 +61,7 @@ def ground(states: Tensor, grid: tuple[int, int], seed: int, area: Area | None =
 
 
 def _lay(shown: Tensor, square: Tensor, top: int, left: int) -> None:
-    """Put a square's states [N, N, W] on the canvas [h, w, W], over what is there; what lies beyond the canvas is lost."""
+    """Put a square's states [N, N, S] on the canvas [h, w, S], over what is there; what lies beyond the canvas is lost."""
     size, (rows, columns) = len(square), shown.shape[:2]
     first_row, last_row = max(top, 0), min(top + size, rows)
     first_column, last_column = max(left, 0), min(left + size, columns)
@@ -71,6 +71,6 @@ def _lay(shown: Tensor, square: Tensor, top: int, left: int) -> None:
 
 
 def stack_shown(told: Sequence[Grounded]) -> Tensor | None:
-    """[B, h*w, W] of several prompts; None where nobody says what tokens show."""
+    """[B, h*w, S] of several prompts; None where nobody says what tokens show."""
     shown = [one.shown for one in told if one.shown is not None]
     return torch.stack(shown) if shown else None

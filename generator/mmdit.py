@@ -131,6 +131,10 @@ class MMDiT(nn.Module):
         if config.pooled_projection_dim:
             self.pooled_in = nn.Linear(config.pooled_projection_dim, width)
             self.pooled_out = nn.Linear(width, width)
+        if config.shown_dim:
+            self.shown_in = nn.Linear(config.shown_dim, config.shown_rank, bias=False)
+            self.shown_gate = nn.Linear(config.pooled_projection_dim, config.shown_rank)
+            self.shown_out = nn.Linear(config.shown_rank, width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.out_modulation = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, config.in_channels)
@@ -154,12 +158,13 @@ class MMDiT(nn.Module):
         """Velocity [B, h*w, C*4] of img [B, h*w, C*4], with grid = (h, w); or of the N tokens of it numbered in seen [N].
 
         txt: [B, T, W], or B tensors [T, W] of any lengths, which do not touch each other. sigma: [B] or [1] in 0..1, or
-        what `modulate` made of it (which networks with pooled states do not take). shown: [B, N, W], for every token of img a
+        what `modulate` made of it (which networks with pooled states do not take). shown: [B, N, S], for every token of img a
         state of what it is to show. Raises ValueError on shapes that do not fit.
         """
         txt, lengths = _line_up(txt)
         self._check(img, txt, lengths, grid, seen)
-        mods = sigma if isinstance(sigma, Modulation) else self.modulate(sigma, self._pool(txt, lengths))
+        pooled = self._pool(txt, lengths)
+        mods = sigma if isinstance(sigma, Modulation) else self.modulate(sigma, pooled)
         if len(mods.out) not in (1, len(img)):
             raise ValueError(f"sigma has {len(mods.out)} values; it must have 1 or {len(img)}")
         ropes = [joint_rope(*grid, tokens, self.config.axes_dims_rope, self.config.theta, img.device, img.dtype)
@@ -167,8 +172,8 @@ class MMDiT(nn.Module):
         if seen is not None:
             ropes = [_choose(rope, seen, grid) for rope in ropes]
         img, txt = self.img_in(img), self.txt_in(self.txt_norm(txt))
-        if shown is not None:
-            img = img + self.txt_in(self.txt_norm(shown))
+        if shown is not None and pooled is not None:  # a product: a shape in the colours asked for
+            img = img + self.shown_out(self.shown_in(shown) * self.shown_gate(pooled)[:, None])
         start = img
         for number, (block, (img_mod, txt_mod)) in enumerate(zip(self.blocks, mods.blocks, strict=True)):
             if lengths is not None and len(txt_mod) > 1:

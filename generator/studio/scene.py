@@ -12,7 +12,6 @@ import numpy as np
 import skia
 from numpy.typing import NDArray
 
-from generator.layout import ARRANGEMENTS as ARRANGEMENTS
 from generator.layout import COUNTS, DENSITIES, LIGHTS, PLACES, RELATIONS, STAGES, Arrangement, Density, Light, Place
 from generator.layout import lay_out as place_subjects
 from generator.native import TOKEN_PX, fit_canvas

@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint as recompute
 
 from generator.checkpoint import load_transformer
 from generator.errors import GeneratorError
+from generator.grounding import Grounded, stack_shown
 from generator.mmdit import MMDiT
 from generator.options import ModelOptions
 from generator.parts import Parts
@@ -26,7 +27,7 @@ from generator.training.average import WeightAverage
 from generator.training.brand_lessons import Lesson, group_by_grid
 from generator.training.brand_lora import attach_sides, write_sides
 
-RATE_WIDTH = 0.4
+RATE_WIDTH = 0.7
 """Learning rate times the network's width: what one step of Adam changes in a product grows with the width (Yang et al. 2022)."""
 MOST_RATE = 4e-3
 BARE, EMPTY = 0.3, 0.15
@@ -48,7 +49,8 @@ DEEP = 12
 @dataclass(frozen=True, kw_only=True)
 class BrandPlan:
     """How to learn. minutes: wall time from the first step on. batch: pictures in a step, fewer where they are large. rate:
-    None takes the one for the network's width.
+    None takes the one for the network's width. slack: by what share a later step's held-out loss may be above the lowest and the
+    step still be taken instead.
     """
 
     minutes: float
@@ -56,6 +58,7 @@ class BrandPlan:
     seed: int = 0
     batch: int = 8
     rate: float | None = None
+    slack: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +74,8 @@ class Standing:
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """The end of a run. file: the LoRA as safetensors, of the step at which the held-out loss was lowest; empty if it never fell
-    below that of the checkpoint alone. is_whole: whether nobody stopped it.
+    """The end of a run. file: the LoRA as safetensors, of the step at which the held-out loss was lowest (or within the plan's
+    slack of it); empty if it never fell below that of the checkpoint alone. is_whole: whether nobody stopped it.
     """
 
     file: bytes
@@ -136,20 +139,22 @@ class Run:
         """
         chosen = [lessons[row] for row in torch.randint(0, len(lessons), (count,), generator=self.rng).tolist()]
         ways = torch.rand(count, generator=self.rng).tolist()
-        states = [lesson.empty if way < EMPTY else lesson.bare if way < EMPTY + BARE else lesson.full
-                  for lesson, way in zip(chosen, ways, strict=True)]
+        told = [lesson.empty if way < EMPTY else lesson.bare if way < EMPTY + BARE else lesson.full
+                for lesson, way in zip(chosen, ways, strict=True)]
         even = (torch.arange(count) + torch.rand(count, generator=self.rng).clamp_min(1e-4)) / count
         sigma = shift_schedule(even, self.schedule.mu(len(chosen[0].clean)))
-        return self.loss(chosen, states, sigma, self.rng)
+        return self.loss(chosen, told, sigma, self.rng)
 
-    def loss(self, lessons: Sequence[Lesson], states: Sequence[Tensor], sigma: Tensor, rng: torch.Generator) -> Tensor:
+    def loss(self, lessons: Sequence[Lesson], told: Sequence[Grounded], sigma: Tensor, rng: torch.Generator) -> Tensor:
         """Mean squared error of the velocity over the tokens that show a picture. sigma: [B]."""
         clean = torch.stack([lesson.clean for lesson in lessons])                          # [B, T, C*4]
         noise = torch.randn(clean.shape, generator=rng)
         noisy = torch.lerp(clean, noise, sigma[:, None, None])
         with torch.autocast(self.device.type, torch.bfloat16), _attention(self.device):
-            out = self.network(noisy.to(self.device, self.dtype), [state.to(self.device, self.dtype) for state in states],
-                               sigma.to(self.device), grid=lessons[0].grid)
+            shown = stack_shown(told)
+            out = self.network(noisy.to(self.device, self.dtype), [one.states.to(self.device, self.dtype) for one in told],
+                               sigma.to(self.device), grid=lessons[0].grid,
+                               shown=None if shown is None else shown.to(self.device, self.dtype))
         wrong = F.mse_loss(out.float(), (noise - clean).to(self.device), reduction="none").mean(-1)
         inside = torch.stack([lesson.inside for lesson in lessons]).to(self.device)
         return (wrong * inside).sum() / inside.sum().clamp_min(1)
@@ -183,18 +188,34 @@ def _averaged(sides: nn.ModuleList, average: WeightAverage) -> Iterator[None]:
                 parameter.copy_(value)
 
 
+class Keeper:
+    """Measures the averaged sides on held-out lessons now and then, and keeps the file of the best."""
+
+    def __init__(self, run: Run, held_out: list[Lesson], slack: float) -> None:
+        self.run, self.held_out, self.slack = run, held_out, slack
+        self.average = WeightAverage(run.sides, decay=0.99)
+        self.before = self.lowest = self.last = self.kept = run.measure(held_out)
+        self.file, self.since = b"", 0  # checks since a file was kept
+
+    def check(self) -> None:
+        """Measure, and keep the sides if they are good enough."""
+        with _averaged(self.run.sides, self.average):
+            self.last, self.since = self.run.measure(self.held_out), self.since + 1
+            if self.last < min(self.before, self.lowest * (1 + self.slack)):
+                self.kept, self.since, self.file = self.last, 0, write_sides(self.run.sides)
+        self.lowest = min(self.lowest, self.last)
+
+
 def _learn(run: Run, lessons: list[Lesson], held_out: list[Lesson], priors: Sequence[Lesson], plan: BrandPlan,
            hear: Callable[[Standing], None]) -> Learned:
     rate = plan.rate or min(MOST_RATE, RATE_WIDTH / run.network.config.width)
     optimizer = torch.optim.AdamW(run.sides.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.01)
-    average, losses = WeightAverage(run.sides, decay=0.99), list[float]()
-    before = best = held = run.measure(held_out)
-    file, since, checks, is_whole = b"", 0, 0, True
-    started, seconds, share = time.monotonic(), plan.minutes * 60, 0.0
+    keeper, losses, checks, is_whole = Keeper(run, held_out, plan.slack), list[float](), 0, True
     groups = list(group_by_grid(lessons).values())
     sizes = torch.tensor([len(group) for group in groups], dtype=torch.float)
+    started, share = time.monotonic(), 0.0
     try:
-        while share < 1 and since < PATIENCE:
+        while share < 1 and keeper.since < PATIENCE:
             for setting in optimizer.param_groups:
                 setting["lr"] = rate * min(1, (len(losses) + 1) / 20) * max(1 - share, 0.05)
             is_prior = bool(priors) and float(torch.rand(1, generator=run.rng)) < PRIOR
@@ -204,22 +225,18 @@ def _learn(run: Run, lessons: list[Lesson], held_out: list[Lesson], priors: Sequ
             nn.utils.clip_grad_norm_(run.sides.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
-            average.update(run.sides)
+            keeper.average.update(run.sides)
             losses.append(loss.item())
-            share = min((time.monotonic() - started) / seconds, 1.0)
+            share = min((time.monotonic() - started) / (plan.minutes * 60), 1.0)
             if share * CHECKS >= checks + 1 or share >= 1:
-                checks, since = int(share * CHECKS), since + 1
-                with _averaged(run.sides, average):
-                    held = run.measure(held_out)
-                    if held < best:
-                        best, since, file = held, 0, write_sides(run.sides)
-            hear(Standing(share=share, step=len(losses), loss=losses[-1], held_out=held, minutes_left=plan.minutes * (1 - share)))
+                checks = int(share * CHECKS)
+                keeper.check()
+            hear(Standing(share=share, step=len(losses), loss=losses[-1], held_out=keeper.last,
+                          minutes_left=plan.minutes * (1 - share)))
     except KeyboardInterrupt:
         is_whole = False
-        with _averaged(run.sides, average):
-            if (held := run.measure(held_out)) < best:
-                best, file = held, write_sides(run.sides)
+        keeper.check()
     some = max(1, min(50, len(losses) // 5))
-    return Learned(file=file, steps=len(losses), loss_first=sum(losses[:some]) / max(1, len(losses[:some])),
-                   loss_last=sum(losses[-some:]) / max(1, len(losses[-some:])), held_out_before=before, held_out_after=best,
-                   is_whole=is_whole)
+    first, last = (sum(part) / max(1, len(part)) for part in (losses[:some], losses[-some:]))
+    return Learned(file=keeper.file, steps=len(losses), loss_first=first, loss_last=last, held_out_before=keeper.before,
+                   held_out_after=keeper.kept, is_whole=is_whole)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from generator.denoise import Draft
+from generator.grounding import Grounded
 from generator.latents import PATCH, pack
 from generator.pipeline import CoverPainter
 from generator.request import CoverImage
@@ -43,16 +44,15 @@ class ApprovedCover:
 class Lesson:
     """A picture to learn. clean: [T, C*4] float32. inside: [T], 1 for tokens that show the picture, 0 beyond its edge.
 
-    grid: rows and columns. full, bare, empty: states [T', W] of its prompt, of that without colours and material, and of no
-    prompt at all.
+    grid: rows and columns. full, bare, empty: what its prompt tells, that without colours and material, and no prompt at all.
     """
 
     clean: Tensor
     inside: Tensor
     grid: tuple[int, int]
-    full: Tensor
-    bare: Tensor
-    empty: Tensor
+    full: Grounded
+    bare: Grounded
+    empty: Grounded
 
 
 def make_lesson(painter: CoverPainter, cover: ApprovedCover) -> Lesson:
@@ -89,18 +89,21 @@ def find_inside(grid: tuple[int, int], cell: int, edge: tuple[int, int]) -> Tens
     return (rows[:, None] & columns[None]).flatten().float()
 
 
-def read_prompts(painter: CoverPainter, prompt: str, grid: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-    """(full, bare, empty) states of a prompt. A picture without one is asked for with nothing said of its look."""
+def read_prompts(painter: CoverPainter, prompt: str, grid: tuple[int, int],
+                 seed: int = 0) -> tuple[Grounded, Grounded, Grounded]:
+    """(full, bare, empty) of a prompt, grounded. A picture without one is asked for with nothing said of its look."""
     bare_text = prompt if painter.parts.has_canvases else leave_out_look(prompt)
-    states = painter.parts.read([prompt, bare_text, ""], grid)
+    states = painter.parts.read([prompt, bare_text, ""])
     full, bare, empty = (states[text].detach().clone().float() for text in (prompt, bare_text, ""))
     if painter.parts.has_canvases:
         bare, empty = silence(bare), silence(empty)
-    return (full if prompt else bare), bare, empty
+    full = full if prompt else bare
+    told = [painter.parts.ground(one, grid, seed) for one in (full, bare, empty)]
+    return told[0], told[1], told[2]
 
 
 def silence(states: Tensor) -> Tensor:
-    """The bundled model's states [13, 256] with colours and material not said."""
+    """The bundled model's states [12, 256] with colours and material not said."""
     rows = list(LOOK_STATES)
     states = states.clone()
     states[rows] = not_said()[rows].to(states)
@@ -124,11 +127,11 @@ def paint_priors(painter: CoverPainter, lessons: Sequence[Lesson], seconds: floa
     for prompt in prompts:
         if time.monotonic() >= ends:
             break
-        draft = Draft(prompt=prompt, negative="", grid=grid, steps=PRIOR_STEPS, guidance=PRIOR_GUIDANCE,
-                      seed=rng.randrange(2**31))
+        seed = rng.randrange(2**31)
+        draft = Draft(prompt=prompt, negative="", grid=grid, steps=PRIOR_STEPS, guidance=PRIOR_GUIDANCE, seed=seed)
         latents, = painter.sample([draft], painter.checkpoint)
         assert latents is not None
-        full = painter.parts.read([prompt], grid)[prompt].detach().clone().float()
+        full, _, _ = read_prompts(painter, prompt, grid, seed)
         priors.append(Lesson(clean=pack(latents.clone())[0].float().cpu(), inside=torch.ones(grid[0] * grid[1]), grid=grid,
                              full=full, bare=full, empty=full))
     return priors

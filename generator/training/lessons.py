@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from generator.layout import ARRANGEMENTS, DENSITIES, LIGHTS, PLACES
 from generator.scene_code import CHOICES, COLOURS, check_lengths
 from generator.studio.pen import MATERIALS
-from generator.studio.scene import ARRANGEMENTS, DENSITIES, LIGHTS, MOTIFS, PLACES, Scene
+from generator.studio.scene import MOTIFS, Scene
 
 LISTS: dict[str, tuple[str, ...]] = {"motif": tuple(MOTIFS), "second": tuple(MOTIFS), "arrangement": ARRANGEMENTS,
                                      "place": PLACES, "density": DENSITIES, "material": MATERIALS, "light": LIGHTS}

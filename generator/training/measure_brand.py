@@ -24,7 +24,6 @@ from generator.options import LoraFile, ModelOptions
 from generator.pipeline import BUNDLED_FOLDER, CoverPainter
 from generator.request import CoverImage, CoverRequest
 from generator.studio.palettes import PALETTES, RGB, format_hex
-from generator.studio.scene import MOTIFS
 from generator.training.brand import BrandPlan, Learned, Standing, learn_brand
 from generator.training.brand_distance import Features, describe, palette_distance, style_distance, take_view
 from generator.training.brand_example import PLACES, choose_motifs, draw_brand, draw_cover, write_topic
@@ -114,7 +113,7 @@ def fine_features(judge: Judge) -> Features:
 def shows(judge: Judge | None, picture: CoverImage, motif: str) -> bool:
     """Whether the judge's largest finding is the motif."""
     findings = find(judge, to_array(picture)) if judge is not None else []
-    return bool(findings) and list(MOTIFS)[findings[0].motif] == motif
+    return bool(findings) and findings[0].motif == motif
 
 
 def to_array(picture: CoverImage) -> NDArray[np.uint8]:
@@ -179,13 +178,15 @@ def main() -> None:
     parser.add_argument("--rank", type=int, default=BrandPlan.rank)
     parser.add_argument("--batch", type=int, default=BrandPlan.batch)
     parser.add_argument("--rate", type=float, help="learning rate, if not the one made for the width")
+    parser.add_argument("--slack", type=float, default=BrandPlan.slack, help="see BrandPlan")
     parser.add_argument("--seed", type=int, default=BrandPlan.seed)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--probes", type=int, default=12, help="prompts of each of the three groups")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     chosen.folder.mkdir(parents=True, exist_ok=True)
-    plan = BrandPlan(minutes=chosen.minutes, rank=chosen.rank, batch=chosen.batch, rate=chosen.rate, seed=chosen.seed)
+    plan = BrandPlan(minutes=chosen.minutes, rank=chosen.rank, batch=chosen.batch, rate=chosen.rate, seed=chosen.seed,
+                     slack=chosen.slack)
     learned, columns = run(chosen.checkpoint, chosen.folder, plan, chosen.probes)
     print(f"\n{learned.steps} steps; loss {learned.loss_first:.4f} -> {learned.loss_last:.4f}; held out "
           f"{learned.held_out_before:.4f} -> {learned.held_out_after:.4f}\n")

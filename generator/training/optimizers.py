@@ -10,15 +10,18 @@ TABLE_RATE = 4.0
 class Optimizers:
     """Muon for the matrices of the blocks (Jordan et al. 2024), AdamW for the rest; or AdamW for all. Used as one."""
 
-    def __init__(self, network: nn.Module, rate: float, *, muon: str | None) -> None:
-        """muon: how the names of the matrices begin that it is for; None: no matrix."""
+    def __init__(self, network: nn.Module, rate: float, *, muon: str | None, tables: tuple[str, ...] = ()) -> None:
+        """muon: how the names of the matrices begin that it is for; None: no matrix. tables: how those begin that are looked
+        up in, beside embeddings.
+        """
         matrices = {id(parameter): parameter for name, parameter in network.named_parameters()
                     if muon is not None and name.startswith(muon) and parameter.ndim == 2 and "modulation" not in name}
         rest = [parameter for parameter in network.parameters() if id(parameter) not in matrices]
-        tables = {id(layer.weight) for layer in network.modules() if isinstance(layer, nn.Embedding)}
+        looked_up = {id(layer.weight) for layer in network.modules() if isinstance(layer, nn.Embedding)}
+        looked_up |= {id(parameter) for name, parameter in network.named_parameters() if name.startswith(tables)}
         self.parts: list[torch.optim.Optimizer] = [torch.optim.AdamW(
-            [{"params": [parameter for parameter in rest if id(parameter) not in tables], "scale": 1.0},
-             {"params": [parameter for parameter in rest if id(parameter) in tables], "scale": TABLE_RATE}],
+            [{"params": [parameter for parameter in rest if id(parameter) not in looked_up], "scale": 1.0},
+             {"params": [parameter for parameter in rest if id(parameter) in looked_up], "scale": TABLE_RATE}],
             lr=rate, betas=(0.9, 0.95), weight_decay=0.01)]
         if matrices:
             self.parts.append(torch.optim.Muon(list(matrices.values()), lr=rate, weight_decay=0.01,

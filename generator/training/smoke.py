@@ -25,7 +25,8 @@ from generator.training.prepare import prepare_shard
 from generator.training.train_mmdit import Plan, train
 
 CONFIG = MMDiTConfig(num_layers=2, attention_head_dim=32, num_attention_heads=4, in_channels=128, out_channels=32,
-                     joint_attention_dim=1920, axes_dims_rope=(8, 12, 12), pooled_projection_dim=1920)
+                     joint_attention_dim=256, axes_dims_rope=(8, 12, 12), pooled_projection_dim=256,
+                     shown_dim=1652, shown_rank=128)
 CANVAS = (20, 10)
 MINUTES = {"vae": 0.4, "text": 0.5, "mmdit": 0.8}
 

@@ -58,19 +58,26 @@ def load_shards(folder: Path, kind: str) -> list[Shard]:
 
 
 def start_quiet(network: MMDiT) -> MMDiT:
-    """Every gate and the output at zero, so that the blocks start as the identity (Peebles and Xie 2023, adaLN-Zero)."""
+    """Every gate at zero, so that the blocks start as the identity (Peebles and Xie 2023, adaLN-Zero), and the output as the
+    input's inverse: at high noise the velocity is nearly the noise that comes in.
+    """
     for name, parameter in network.named_parameters():
-        if "modulation" in name or name.startswith(("out.", "pooled_out.")):
+        if "modulation" in name or name.startswith("pooled_out."):
             nn.init.zeros_(parameter)
+    nn.init.orthogonal_(network.img_in.weight)
+    network.out.weight.data.copy_(network.img_in.weight.T * 0.6)
+    nn.init.zeros_(network.out.bias)
+    for name, spread in (("shown_in.weight", 0.5), ("shown_gate.weight", 0.15)):
+        nn.init.normal_(network.get_parameter(name), std=spread)
     return network
 
 
 def draw_sigma(count: int) -> Tensor:
-    """Noise levels [count]: three in four logit-normal (Esser et al. 2024) and well towards high noise, where nothing but the
-    prompt says what to paint; the others uniform.
+    """Noise levels [count]: half near pure noise, where nothing but the prompt says what to paint, and which decides a picture;
+    the others logit-normal towards high noise (Esser et al. 2024) or uniform.
     """
-    high = torch.sigmoid(1.2 * torch.randn(count) + 1.0)
-    return torch.where(torch.rand(count) < 0.25, torch.rand(count), high)
+    pick, middle = torch.rand(count), torch.sigmoid(1.2 * torch.randn(count) + 0.6)
+    return torch.where(pick < 0.5, 1 - 0.12 * torch.rand(count).square(), torch.where(pick < 0.85, middle, torch.rand(count)))
 
 
 def flow_loss(network: nn.Module, shard: Shard) -> Tensor:
@@ -94,7 +101,7 @@ def draw_states(shard: Shard, rng: torch.Generator | None = None) -> "Told":
 
 @dataclass(frozen=True)
 class Told:
-    """What the transformer is told of B pictures. states: [B, T, W]. shown: [B, N, W], of the tokens that are seen."""
+    """What the transformer is told of B pictures. states: [B, T, W]. shown: [B, N, S], of the tokens that are seen."""
 
     states: Tensor
     shown: Tensor
@@ -138,7 +145,8 @@ def train(plan: Plan, folder: Path, seed: int = 0) -> MMDiT:
     network = start_quiet(MMDiT(plan.config))
     if plan.start is not None:
         network.load_state_dict(load_transformer(plan.start, is_compiled=True).state_dict())
-    optimizer = Optimizers(network, plan.rate, muon="blocks." if plan.optimizer == "muon" else None)
+    optimizer = Optimizers(network, plan.rate, muon="blocks." if plan.optimizer == "muon" else None,
+                           tables=("shown_in.",))
     average = WeightAverage(network, decay=0.998)
     step, before = load_state(folder / RESUME_FILE, network, optimizer, average)
     windows, wholes = (load_shards(folder / "latents", kind) for kind in ("window", "whole"))

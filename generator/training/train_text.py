@@ -16,10 +16,11 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 
+from generator.layout import PLACES
 from generator.scene_code import CHOICES, COLOURS
 from generator.studio.lexicon import topic_words
 from generator.studio.palettes import COLOUR_NAMES, PALETTES
-from generator.studio.scene import PLACES, sample_scene
+from generator.studio.scene import sample_scene
 from generator.text_encoder import (
     HEX_TOKEN,
     TOKENIZER_FILE,

@@ -10,8 +10,9 @@ from random import Random
 from generator.evaluation.report import PROMPTS as FILE
 from generator.evaluation.report import STUDIO
 from generator.evaluation.scores import banding, sharpness
+from generator.layout import RELATIONS
 from generator.studio.palettes import format_hex
-from generator.studio.scene import RELATIONS, Scene, paint, sample_scene
+from generator.studio.scene import Scene, paint, sample_scene
 from generator.training.captions import TONGUE_SHARES, Tongue, write_caption
 
 FIRST_SEED = 50_000_000

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from flows import cli, wiring
-from tests.flows.checkpoint import write_checkpoint
 from tests.flows.counting import CountingPainter
+from tests.generator.tiny_bundled import write_tiny_bundled
 
 REPOSITORY = Path(__file__).parents[2]
 QUIET = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
@@ -46,7 +46,7 @@ title: 周末去哪里玩
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory):
-    return write_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
+    return write_tiny_bundled(tmp_path_factory.mktemp("checkpoints") / "tiny")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from generator.lora import load_lora
 from tests.generator.tiny_bundled import write_tiny_bundled
 
 WIDTH, HEIGHT = 128, 64
-FAST = ("--minutes", "0.04", "--rank", "2")
+FAST = ("--minutes", "0.12", "--rank", "2")
 
 
 @pytest.fixture(scope="session")

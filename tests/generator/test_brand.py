@@ -29,7 +29,7 @@ from generator.training.brand_lora import attach_sides, is_ours, write_sides
 from tests.generator.tiny_bundled import write_tiny_bundled
 
 TOLERANCE = 1e-5
-PLAN = BrandPlan(minutes=0.03, rank=4, batch=4)
+PLAN = BrandPlan(minutes=0.12, rank=4, batch=4)
 RED, BLUE = (200, 40, 60), (20, 30, 190)
 
 

@@ -10,9 +10,10 @@ from generator.evaluation.aesthetic import load_scorer, score
 from generator.evaluation.judge import Finding, find, load_judge
 from generator.evaluation.report import TONGUES, Prompt, read_prompts, score_picture, sum_up, tabulate
 from generator.evaluation.scores import banding, place_of, quiet_ratio, relation_of, sharpness
+from generator.layout import COUNTS, RELATIONS
 from generator.native import fit_canvas
 from generator.studio.lexicon import motifs_of, topic_words
-from generator.studio.scene import COUNTS, MOTIFS, RELATIONS, paint, sample_scene
+from generator.studio.scene import MOTIFS, paint, sample_scene
 from generator.training.flaws import FLAWS
 
 SIZES = ((1200, 630), (1024, 1024), (900, 383), (1080, 1440))

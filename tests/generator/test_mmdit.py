@@ -1,5 +1,7 @@
 """The transformer against the reference implementation, on small random weights."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -128,14 +130,36 @@ def test_a_part_of_the_tokens_is_that_part_of_the_grid():
     assert (part - other).abs().max() > 1e-4
 
 
-def test_what_a_token_shows_is_added_where_it_stands():
+@pytest.fixture
+def shown_network():
     torch.manual_seed(0)
-    network = MMDiT(TINY).eval()
+    return MMDiT(replace(TINY, pooled_projection_dim=TINY.joint_attention_dim, shown_dim=6, shown_rank=8)).eval()
+
+
+def test_what_a_token_shows_is_added_where_it_stands(shown_network):
     img, txt, sigma = torch.randn(1, 12, TINY.in_channels), torch.randn(1, 5, TINY.joint_attention_dim), torch.tensor([0.5])
-    shown = torch.zeros(1, 12, TINY.joint_attention_dim)
-    shown[0, 7] = torch.randn(TINY.joint_attention_dim)
+    shown = torch.zeros(1, 12, 6)
     with torch.no_grad():
-        nothing = network(img, txt, sigma, grid=(3, 4), shown=torch.zeros_like(shown))
-        changed = (network(img, txt, sigma, grid=(3, 4), shown=shown) - nothing).abs().mean(-1)[0]
+        nothing = shown_network(img, txt, sigma, grid=(3, 4), shown=shown)
+        shown[0, 7] = 20.0
+        changed = (shown_network(img, txt, sigma, grid=(3, 4), shown=shown) - nothing).abs().mean(-1)[0]
     assert changed.argmax() == 7
     assert changed[7] > 2 * changed.median()
+
+
+def test_pooled_prompts_of_any_lengths_do_not_touch_each_other(shown_network):
+    img, sigma, shown = torch.randn(3, 12, TINY.in_channels), torch.tensor([0.5]), torch.randn(3, 12, 6)
+    txt = [torch.randn(tokens, TINY.joint_attention_dim) for tokens in (4, 6, 4)]
+    with torch.no_grad():
+        together = shown_network(img, txt, sigma, grid=(3, 4), shown=shown)
+        for row in range(3):
+            alone = shown_network(img[row:row + 1], [txt[row]], sigma, grid=(3, 4), shown=shown[row:row + 1])
+            torch.testing.assert_close(together[row:row + 1], alone, atol=1e-5, rtol=0)
+        other = shown_network(img[:1], [txt[0] + 1], sigma, grid=(3, 4), shown=shown[:1])
+    assert (other - together[:1]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("change", [{"pooled_projection_dim": 5}, {"shown_dim": 6}])
+def test_conditions_that_do_not_fit_are_refused(change):
+    with pytest.raises(ValueError, match=next(iter(change))):
+        replace(TINY, **change)

@@ -6,10 +6,11 @@ from random import Random
 import numpy as np
 import pytest
 
+from generator.layout import ARRANGEMENTS, PLACES, RELATIONS
 from generator.native import CANVASES, TOKEN_PX, fit_canvas
 from generator.studio.palettes import PALETTES, format_hex, name_colour, parse_hex, sample_palette
 from generator.studio.pen import MATERIALS
-from generator.studio.scene import ARRANGEMENTS, MOTIFS, PLACES, RELATIONS, Scene, lay_out, paint, sample_scene
+from generator.studio.scene import MOTIFS, Scene, lay_out, paint, sample_scene
 from generator.training.captions import KNOWN, topic_words, write_caption
 
 SMALL = (384, 192)

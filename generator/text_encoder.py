@@ -31,13 +31,17 @@ TOKENIZER_FILE = "tokenizer.json"
 
 @dataclass(frozen=True, kw_only=True)
 class TextEncoderConfig:
-    """Sizes of the text encoder."""
+    """Sizes of the text encoder. states: how many learned state tokens leave it, each state_width wide, in the weights of 0.1;
+    0 for one that decides.
+    """
 
     vocabulary: int
     width: int = 192
     heads: int = 4
     layers: int = 3
     max_tokens: int = 320
+    states: int = 0
+    state_width: int = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,27 +112,35 @@ class MiniTextEncoder(nn.Module):
         for table in (self.embed, self.order_embed):  # small, so that training decides what a word means
             nn.init.normal_(table.weight, std=0.1)
         self.positions = nn.Parameter(torch.randn(config.max_tokens, config.width) * 0.02)
-        self.queries = nn.Parameter(torch.randn(STATES, config.width) * 0.2)
+        self.queries = nn.Parameter(torch.randn(config.states or STATES, config.width) * 0.2)
         self.layers = nn.ModuleList(EncoderLayer(config.width, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
+        if config.states:
+            self.out = nn.Linear(config.width, config.state_width)
+            return
         self.choices = nn.ModuleList(nn.Linear(config.width, count + 1) for _, count in CHOICES)
         self.colour = nn.Linear(config.width, 4)
 
     def forward(self, tokens: Tokens) -> Reading:
         """The reading of tokens [B, T]."""
+        states = self.look(tokens)
+        colours = self.colour(states[:, len(CHOICES):])
+        return Reading(choices=tuple(head(states[:, row]) for row, head in enumerate(self.choices)),
+                       colours=colours[..., :3], said=colours[..., 3])
+
+    def look(self, tokens: Tokens) -> Tensor:
+        """The queries [B, S, D] after they have seen the tokens."""
         colours = self.colour_in(tokens.colours * 2 - 1) + self.order_embed(tokens.order)
         text = self.embed(tokens.ids) + self.positions[: tokens.ids.shape[1]]
         text = torch.where((tokens.order > 0)[..., None], text + colours, text)
         text = text * tokens.mask[..., None]
         text = text + self.neighbours(text.transpose(1, 2)).transpose(1, 2)
         x = torch.cat([self.queries.expand(len(text), -1, -1), text], dim=1)               # [B, S+T, D]
-        seen = F.pad(tokens.mask, (STATES, 0), value=True)[:, None, None]
+        seen = F.pad(tokens.mask, (len(self.queries), 0), value=True)[:, None, None]
         for layer in self.layers:
             x = layer(x, seen)
-        states = self.norm(x[:, :STATES])
-        colours = self.colour(states[:, len(CHOICES):])
-        return Reading(choices=tuple(head(states[:, row]) for row, head in enumerate(self.choices)),
-                       colours=colours[..., :3], said=colours[..., 3])
+        states: Tensor = self.norm(x[:, :len(self.queries)])
+        return states
 
 
 class PromptReader:
@@ -163,7 +175,10 @@ class PromptReader:
         return [self.read_batch([prompt])[0] for prompt in prompts]
 
     def read_batch(self, prompts: list[str]) -> Tensor:
-        """States [B, 12, 256] in the encoder's dtype."""
+        """States [B, 12, 256] in the encoder's dtype, or those that it has learned."""
+        if self.encoder.config.states:
+            states: Tensor = self.encoder.out(self.encoder.look(self._there(self.tokenize(prompts))))
+            return states
         choices, colours, said = self.decide(prompts)
         return code_scenes(choices, colours, said).to(self.encoder.positions)
 
@@ -186,11 +201,13 @@ class PromptReader:
 
     def weigh(self, tokens: Tokens) -> Reading:
         """The encoder's reading of tokens, wherever the encoder is."""
-        weights = self.encoder.positions
-        reading: Reading = self.encoder(Tokens(
-            ids=tokens.ids.to(weights.device), mask=tokens.mask.to(weights.device), colours=tokens.colours.to(weights),
-            order=tokens.order.to(weights.device)))
+        reading: Reading = self.encoder(self._there(tokens))
         return reading
+
+    def _there(self, tokens: Tokens) -> Tokens:
+        weights = self.encoder.positions
+        return Tokens(ids=tokens.ids.to(weights.device), mask=tokens.mask.to(weights.device), colours=tokens.colours.to(weights),
+                      order=tokens.order.to(weights.device))
 
 
 def load_prompt_reader(folder: str | Path, device: str | torch.device = "cpu",

@@ -15,6 +15,7 @@ from torch import Tensor
 from generator.denoise import Draft
 from generator.grounding import Grounded
 from generator.latents import PATCH, pack
+from generator.parts import Parts
 from generator.pipeline import CoverPainter
 from generator.request import CoverImage
 from generator.scene_code import CHOICES, COLOURS, not_said
@@ -25,11 +26,13 @@ LOOK = re.compile(r"#[0-9a-f]{6}|配色|颜色|色调|主色|背景色|点缀色
 CLAUSE = re.compile(r"[^，。；,.;\n]+[，。；,.;\n\s]*")
 LOOK_STATES = (*(row for row, (name, _) in enumerate(CHOICES) if name == "material"),
                *range(len(CHOICES), len(CHOICES) + COLOURS))
-"""The states of the bundled model's prompts that speak of colours or material."""
+"""The states of a grounded checkpoint's prompts that speak of colours or material."""
 PRIOR_TOPICS = ("山峦", "book", "齿轮", "cloud", "树叶", "a bridge", "时钟", "rocket", "锁", "stairs", "海浪", "a lamp")
 PRIOR_LOOKS = (("玻璃质感", "#F2F5FA、#1F4FA3、#3FB0E0"), ("brushed metal", "#22252A, #F0A030, #8B929B"),
                ("黏土质感", "#F6E8DD、#B85C38、#5C3D2E"), ("neon, made of light", "#17122B, #E0457B, #3FD0C9"))
 PRIOR_STEPS, PRIOR_GUIDANCE = 20, 3.0
+SEEDS_TRIED = 24
+"""Enough for each place to come up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +64,24 @@ def make_lesson(painter: CoverPainter, cover: ApprovedCover) -> Lesson:
     grid = parts.grid(picture.width, picture.height)
     cell = PATCH * parts.vae_config.spatial_factor
     pixels, edge = lay_on_canvas(picture, grid[1] * cell, grid[0] * cell)
-    full, bare, empty = read_prompts(painter, cover.prompt, grid)
-    return Lesson(clean=pack(painter.encode(pixels))[0], inside=find_inside(grid, cell, edge), grid=grid,
-                  full=full, bare=bare, empty=empty)
+    clean = pack(painter.encode(pixels).clone())[0]
+    seed = find_seed(parts, parts.read([cover.prompt])[cover.prompt], grid, clean)
+    full, bare, empty = read_prompts(painter, cover.prompt, grid, seed)
+    return Lesson(clean=clean, inside=find_inside(grid, cell, edge), grid=grid, full=full, bare=bare, empty=empty)
+
+
+def find_seed(parts: Parts, states: Tensor, grid: tuple[int, int], clean: Tensor) -> int:
+    """The seed by which a prompt is best grounded on the picture of these tokens [T, C*4]: the subject's tokens are those that
+    stand off from the commonest. A prompt that leaves the place open would else be learned with the subject elsewhere.
+    """
+    off = (clean - clean.median(0).values).norm(dim=-1)
+    best, best_seed = -torch.inf, 0
+    for seed in range(SEEDS_TRIED if parts.has_canvases else 0):
+        shown = parts.ground(states, grid, seed).shown
+        is_subject = shown.any(-1).cpu() if shown is not None else torch.zeros(len(off), dtype=torch.bool)
+        if (score := float((off - off.mean())[is_subject].sum())) > best:
+            best, best_seed = score, seed
+    return best_seed
 
 
 def lay_on_canvas(picture: CoverImage, width: int, height: int) -> tuple[Tensor, tuple[int, int]]:
@@ -103,7 +121,7 @@ def read_prompts(painter: CoverPainter, prompt: str, grid: tuple[int, int],
 
 
 def silence(states: Tensor) -> Tensor:
-    """The bundled model's states [12, 256] with colours and material not said."""
+    """A grounded checkpoint's states [12, 256] with colours and material not said."""
     rows = list(LOOK_STATES)
     states = states.clone()
     states[rows] = not_said()[rows].to(states)

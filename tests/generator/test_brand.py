@@ -13,13 +13,14 @@ from generator.options import ModelOptions
 from generator.pipeline import CoverPainter, fit
 from generator.request import CoverImage
 from generator.revision import revision
-from generator.scene_code import not_said
+from generator.scene_code import CHOICES, code_choices, not_said
 from generator.training.brand import BrandPlan, learn_brand, split_lessons
 from generator.training.brand_distance import describe, palette_distance, style_distance, take_view
 from generator.training.brand_example import choose_motifs, draw_brand
 from generator.training.brand_lessons import (
     LOOK_STATES,
     ApprovedCover,
+    find_seed,
     lay_on_canvas,
     leave_out_look,
     make_lesson,
@@ -29,13 +30,19 @@ from generator.training.brand_lora import attach_sides, is_ours, write_sides
 from tests.generator.tiny_bundled import write_tiny_bundled
 
 TOLERANCE = 1e-5
-PLAN = BrandPlan(minutes=0.12, rank=4, batch=4)
+PLAN = BrandPlan(minutes=0.04, rank=4, batch=4)
 RED, BLUE = (200, 40, 60), (20, 30, 190)
 
 
 @pytest.fixture(scope="module")
 def bundled(tmp_path_factory):
-    return write_tiny_bundled(tmp_path_factory.mktemp("tiny") / "tiny")
+    """Without grounding, as the first weights."""
+    return write_tiny_bundled(tmp_path_factory.mktemp("tiny") / "tiny", settings={})
+
+
+@pytest.fixture(scope="module")
+def grounded(tmp_path_factory):
+    return write_tiny_bundled(tmp_path_factory.mktemp("tiny") / "grounded")
 
 
 def draw(number, ground=RED, width=128, height=64):
@@ -49,9 +56,9 @@ def make_lessons(folder, count=6, prompt="云 cloud"):
     return [make_lesson(painter, ApprovedCover(picture=draw(number), prompt=prompt)) for number in range(count)]
 
 
-@pytest.fixture(params=["bundled", "published"])
+@pytest.fixture(params=["bundled", "grounded", "pipeline_folder"])
 def checkpoint(request):
-    return request.getfixturevalue("bundled" if request.param == "bundled" else "pipeline_folder")
+    return request.getfixturevalue(request.param)
 
 
 def test_the_loss_falls_and_the_checkpoint_stays_as_it_is(checkpoint):
@@ -149,9 +156,9 @@ def test_a_lesson_lies_where_the_painter_would_crop_it_from(bundled):
     assert np.abs(back - np.frombuffer(picture.rgb, np.uint8)).mean() < 3
 
 
-def test_tokens_beyond_the_picture_do_not_count(bundled):
-    painter = CoverPainter(bundled)
-    lesson = make_lesson(painter, ApprovedCover(picture=draw(1, width=144, height=80), prompt=""))
+def test_tokens_beyond_the_picture_do_not_count(grounded):
+    painter = CoverPainter(grounded)
+    lesson = make_lesson(painter, ApprovedCover(picture=draw(1, width=150, height=80), prompt=""))
     inside = lesson.inside.reshape(lesson.grid)
     assert lesson.grid == (10, 20)
     assert inside[:, 1:-1].all()
@@ -159,12 +166,25 @@ def test_tokens_beyond_the_picture_do_not_count(bundled):
     assert not inside[:, -1].any()
 
 
-def test_bare_prompts_of_the_bundled_model_say_nothing_of_the_look(bundled):
-    lesson, = make_lessons(bundled, 1)
-    assert lesson.bare.shape == (13, 256)
-    rows, others = list(LOOK_STATES), [row for row in range(13) if row not in LOOK_STATES]
-    assert torch.equal(lesson.bare[rows], not_said()[rows])
-    assert torch.equal(lesson.bare[others], lesson.full[others])
+def test_bare_prompts_of_a_grounded_checkpoint_say_nothing_of_the_look(grounded):
+    lesson, = make_lessons(grounded, 1)
+    full, bare = lesson.full.states, lesson.bare.states
+    rows, others = list(LOOK_STATES), [row for row in range(len(full)) if row not in LOOK_STATES]
+    assert torch.equal(bare[rows], not_said()[rows])
+    assert torch.equal(bare[others], full[others])
+    assert lesson.bare.shown is not None
+
+
+@pytest.mark.parametrize("place", ["left", "right"])
+def test_a_prompt_without_a_place_is_grounded_where_the_picture_shows_something(grounded, place):
+    parts, grid = CoverPainter(grounded).parts, (10, 20)
+    states = not_said()
+    states[0] = code_choices(torch.tensor([[3, *(count for _, count in CHOICES[1:])]]))[0, 0]
+    clean = torch.zeros(*grid, 16)
+    clean[1:9, slice(1, 9) if place == "left" else slice(11, 19)] = 1
+    shown = parts.ground(states, grid, find_seed(parts, states, grid, clean.flatten(0, 1))).shown.any(-1).reshape(grid)
+    half = shown[:, :10] if place == "left" else shown[:, 10:]
+    assert half.sum() == shown.sum() == 64
 
 
 @pytest.mark.parametrize(("prompt", "bare"), [

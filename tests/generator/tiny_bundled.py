@@ -15,15 +15,16 @@ from generator.pipeline import PROJECT
 from generator.scene_code import SHOWN_WIDTH, WIDTH
 from generator.text_encoder import HEX_TOKEN, TOKENIZER_FILE, MiniTextEncoder, TextEncoderConfig
 
+GROUNDED = {"pooled_projection_dim": WIDTH, "shown_dim": SHOWN_WIDTH, "shown_rank": 8}
+"""Settings of a transformer whose tokens are told what they show."""
 TEXTS = ("云原生架构的设计思路，极简插画，构图疏朗，浅色调。", "A minimal illustration of how caching keeps small sites fast.")
 
 
-def write_tiny_bundled(folder, seed=0):
+def write_tiny_bundled(folder, seed=0, settings=GROUNDED):
     torch.manual_seed(seed)
     save_transformer(MMDiT(MMDiTConfig(
         num_layers=2, attention_head_dim=16, num_attention_heads=2, in_channels=16, out_channels=4,
-        joint_attention_dim=WIDTH, axes_dims_rope=(4, 6, 6), pooled_projection_dim=WIDTH, shown_dim=SHOWN_WIDTH,
-        shown_rank=8)), folder / "transformer")
+        joint_attention_dim=WIDTH, axes_dims_rope=(4, 6, 6), **settings)), folder / "transformer")
     config = MiniVAEConfig(latent_channels=4, widths=(8, 8, 8, 8), decoder_blocks=1, latents_mean=(0.0,) * 4,
                            latents_std=(1.0,) * 4)
     save_network(dict(MiniVAE(config).state_dict()), {"_class_name": "MiniVAE", **asdict(config)}, folder / "vae")

@@ -138,12 +138,14 @@ def print_table(report: dict[str, Any]) -> None:
     table = Table("score", "all", "95 %", "zh", "en", "mixed", "gap", "goal", "", box=None, pad_edge=False)
     for name, score in report["scores"].items():
         whole, goal = score["all"], GOALS.get(name)
-        values = [f"{score[tongue]['mean']:.3f}" for tongue in ("zh", "en", "mixed")]
+        values = [_format(score[tongue]["mean"]) for tongue in ("zh", "en", "mixed")]
         is_met = goal is None or (whole["mean"] >= goal[1] if goal[0] == ">=" else whole["mean"] <= goal[1])
         table.add_row(name, f"{whole['mean']:.3f}", f"{whole['low']:.3f} to {whole['high']:.3f}", *values, f"{score['gap']:.3f}",
                       f"{goal[0]} {goal[1]:g}" if goal else "", "" if goal is None else "met" if is_met else "missed")
     console = make_console()
     console.print(table)
+    for name in report["not_configured"]:
+        console.print(f"{name}: not configured: its weights are not there")
     for name, change in report["against_studio"].items():
         console.print(f"{name} against the studio: {change:+.1%}")
     console.print(f"same seed, same bytes: {report['same_bytes']:.0%}")
@@ -155,6 +157,10 @@ def print_table(report: dict[str, Any]) -> None:
     style = report["one_style"]
     console.print(f"{style['covers']} covers of one style: {len(style['motifs'])} motifs for {style['topics']} topics, palettes "
                   f"{style['palette_spread']:.1f} apart, near-duplicates {style['near_duplicates']:.1%}")
+
+
+def _format(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def _as_image(picture: "Picture") -> CoverImage:

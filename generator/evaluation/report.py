@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from generator.evaluation.aesthetic import FILE as SCORER
 from generator.evaluation.aesthetic import Scorer, load_scorer, score
 from generator.evaluation.colours import palette_distance
 from generator.evaluation.judge import Judge, find, load_judge
@@ -53,11 +54,11 @@ class Prompt:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """A mean with its 95 % confidence interval. unit: "share" (0..1) or the measure's own."""
+    """A mean with its 95 % confidence interval; None of nothing."""
 
-    mean: float
-    low: float
-    high: float
+    mean: float | None
+    low: float | None
+    high: float | None
     count: int
 
 
@@ -99,7 +100,7 @@ def as_array(image: CoverImage) -> Picture:
     return np.frombuffer(image.rgb, np.uint8).reshape(image.height, image.width, 3)
 
 
-def score_picture(judge: Judge, scorer: Scorer, prompt: Prompt, picture: Picture) -> dict[str, float]:
+def score_picture(judge: Judge, scorer: Scorer | None, prompt: Prompt, picture: Picture) -> dict[str, float]:
     """What is measured of one picture; only what its prompt asks for."""
     said, found = prompt.said, find(judge, picture)
     row: dict[str, float] = {}
@@ -115,7 +116,9 @@ def score_picture(judge: Judge, scorer: Scorer, prompt: Prompt, picture: Picture
     asked = [colour for colour in prompt.colours[:2] if colour is not None]
     if asked:
         row["palette"] = palette_distance(picture, asked)
-    row["sharpness"], row["banding"], row["aesthetic"] = sharpness(picture), banding(picture), score(scorer, picture)
+    row["sharpness"], row["banding"] = sharpness(picture), banding(picture)
+    if scorer is not None:
+        row["aesthetic"] = score(scorer, picture)
     return {name: float(value) for name, value in row.items()}
 
 
@@ -123,7 +126,7 @@ def sum_up(values: Sequence[float], is_share: bool) -> Score:
     """Mean and 95 % interval: Wilson's for shares, the normal one for measures."""
     count = len(values)
     if not count:
-        return Score(mean=math.nan, low=math.nan, high=math.nan, count=0)
+        return Score(mean=None, low=None, high=None, count=0)
     mean = float(np.mean(values))
     if is_share:
         middle = (mean + Z95**2 / (2 * count)) / (1 + Z95**2 / count)
@@ -138,17 +141,19 @@ MEASURES = ("palette", "sharpness", "banding", "aesthetic")
 
 
 def tabulate(prompts: Sequence[Prompt], rows: Rows) -> dict[str, dict[str, Any]]:
-    """Every score in all and by tongue, and the largest gap between two tongues."""
+    """Every score of which there is anything, in all and by tongue, and the largest gap between two tongues."""
     table: dict[str, dict[str, Any]] = {}
     for name in (*SHARES, *MEASURES):
         def select(tongue: str | None, name: str = name) -> list[float]:
             return [row[name] for prompt, row in zip(prompts, rows, strict=True)
                     if name in row and tongue in (None, prompt.tongue)]
         by_tongue = {tongue: sum_up(select(tongue), name in SHARES) for tongue in TONGUES}
-        means = [score.mean for score in by_tongue.values() if score.count]
+        means = [score.mean for score in by_tongue.values() if score.mean is not None]
+        if not means:
+            continue
         table[name] = {"all": asdict(sum_up(select(None), name in SHARES)),
                        **{tongue: asdict(score) for tongue, score in by_tongue.items()},
-                       "gap": max(means) - min(means) if means else math.nan}
+                       "gap": max(means) - min(means)}
     return table
 
 
@@ -179,10 +184,11 @@ def evaluate(painter: CoverPainter, prompts: Sequence[Prompt], steps: int, guida
              progress: Callable[[int, int], None] | None = None) -> tuple[dict[str, Any], list[Picture]]:
     """The whole report, and the pictures it speaks of."""
     pictures = paint_prompts(painter, prompts, steps, guidance, progress)
-    judge, scorer = load_judge(), load_scorer()
+    judge, scorer = load_judge(), load_scorer() if SCORER.exists() else None
     rows = [score_picture(judge, scorer, prompt, picture) for prompt, picture in zip(prompts, pictures, strict=True)]
     studio = json.loads(STUDIO.read_text(encoding="utf-8"))
     table = tabulate(prompts, rows)
     return {"prompts": len(prompts), "steps": steps, "guidance": guidance, "checkpoint": painter.checkpoint, "scores": table,
             "against_studio": {name: table[name]["all"]["mean"] / studio[name] - 1 for name in ("sharpness", "banding")},
+            "not_configured": [] if scorer else ["aesthetic"],
             "same_bytes": same_bytes(painter, prompts, steps, guidance)}, pictures

@@ -146,7 +146,7 @@ def measure_blocks(picture: Picture) -> float:
         steps = steps[:len(steps) // 8 * 8].reshape(-1, 8)
         columns = steps.mean(0)
         grid = int(columns.argmax())
-        found.append((columns[grid] - np.median(columns)) / (np.median(columns) + 0.2))
+        found.append((columns[grid] - np.median(columns)) / (np.median(columns) + 0.4))
     return float(min(found))
 
 

@@ -10,18 +10,18 @@ def quick(site, monkeypatch):
 
 
 def test_the_report_holds_every_score_by_tongue_with_its_interval(quick):
-    answer = quick.run("eval", "--limit", "3", "--json", "--sheet", "sheet.png")
+    answer = quick.run("eval", "--limit", "6", "--json", "--sheet", "sheet.png")
     assert answer.code == 0, answer.err
     report = answer.record
-    assert (report["prompts"], report["steps"], report["guidance"]) == (3, 1, 1)
+    assert (report["prompts"], report["steps"], report["guidance"]) == (6, 1, 1)
     assert {"motif", "place", "relation", "count", "quiet", "sharpness", "banding"} <= {*report["scores"], "palette"}
     assert ("aesthetic" in report["scores"]) != ("aesthetic" in report["not_configured"])
     motif = report["scores"]["motif"]
     assert {"all", "zh", "en", "mixed", "gap"} == set(motif)
     assert motif["all"]["low"] <= motif["all"]["mean"] <= motif["all"]["high"]
     assert report["same_bytes"] == 1.0
-    assert report["articles"]["fit"]["count"] == 3
-    assert report["one_style"]["covers"] == 3
+    assert report["articles"]["fit"]["count"] == 6
+    assert report["one_style"]["covers"] == 6
     assert (quick.folder / "sheet.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -32,10 +32,10 @@ GOALS: dict[str, tuple[str, float]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Fitting:
-    """An article, and the motifs that a picture editor would accept for it."""
+    """An article, and the motifs that a picture editor would accept for it, the most fitting first."""
 
     article: Article
-    motifs: frozenset[str]
+    motifs: tuple[str, ...]
 
 
 def evaluate_generator(limit: int | None, articles: str | None, sheet: Path | None, as_json: bool) -> None:
@@ -57,12 +57,11 @@ def evaluate_generator(limit: int | None, articles: str | None, sheet: Path | No
         report, pictures = evaluate(painter, prompts, settings.steps, settings.guidance,
                                     lambda done, total: bar.update(task, completed=done, total=total))
         task = bar.add_task("articles", total=None)
-        shipped = read_articles()[:limit]
-        covers, report["articles"] = judge_articles(shipped)
+        judged, report["articles"] = judge_articles(read_articles()[:limit])
         if own:
             _, report["own_articles"] = judge_articles(own)
         bar.update(task, completed=1, total=1)
-    report["one_style"] = compare_covers(covers[:STYLE_COVERS], shipped[:STYLE_COVERS])
+    report["one_style"] = compare_covers(judged[:STYLE_COVERS])
     if sheet is not None:
         chosen = [index * len(pictures) // min(SHEET, len(pictures)) for index in range(min(SHEET, len(pictures)))]
         place_sheet(sheet, [_as_image(pictures[index]) for index in chosen], [prompts[index].text for index in chosen])
@@ -75,62 +74,68 @@ def read_articles() -> list[Fitting]:
 
     file = Path(generator.evaluation.__file__).with_name("articles.yaml")
     return [Fitting(article=Article(id=each["id"], title=each["title"], text=each["text"], language=each["language"],
-                                    source=str(file)), motifs=frozenset(each["motifs"]))
+                                    source=str(file)), motifs=tuple(each["motifs"]))
             for each in yaml.safe_load(file.read_text(encoding="utf-8"))]
 
 
 def read_posts(source: str) -> list[Fitting]:
-    """Posts with the motifs that the lexicon gives for their briefs; where it knows none, only the generic one fits."""
-    from generator.studio.lexicon import motifs_of
+    """Posts with the motifs that the lexicon has for the first subject of their brief that it knows; where it knows none, only
+    the generic one fits.
+    """
+    from generator.studio.lexicon import GENERIC, motifs_of
 
     fittings = []
     for post_id in ports().open_source(source).list_posts():
         article = steps.fetch(source, post_id)
-        brief = steps.summarise(article)
-        words = " ".join([brief.sentence, *(subject.name for subject in brief.subjects)])
-        fittings.append(Fitting(article=article, motifs=motifs_of(words) or frozenset({"shapes"})))
+        known = (sorted(motifs_of(subject.name)) for subject in steps.summarise(article).subjects)
+        fittings.append(Fitting(article=article, motifs=tuple(next(filter(None, known), [GENERIC]))))
     if not fittings:
         raise BadInput(f"articles: {source!r} holds no posts")
     return fittings
 
 
-def judge_articles(fittings: Sequence[Fitting]) -> "tuple[list[Picture], dict[str, Any]]":
-    """Covers of articles as the story would paint them, and how many show a motif that fits."""
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """The cover of an article, as the story would paint it, and the motif that the judge sees in it; "nothing" for none."""
+
+    fitting: Fitting
+    cover: "Picture"
+    shown: str
+
+
+def judge_articles(fittings: Sequence[Fitting]) -> tuple[list[Judged], dict[str, Any]]:
+    """Covers of articles, and how many show a motif that fits."""
     from generator.evaluation.judge import find, load_judge
     from generator.evaluation.report import as_array, sum_up
 
-    judge, wishes, covers, missed, hits = load_judge(), Wishes(), [], [], []
+    judge, wishes, judged = load_judge(), Wishes(), []
     style = steps.choose_style(wishes)
     for fitting in fittings:
         prompt = steps.write_prompt(steps.summarise(fitting.article), style, fitting.article, wishes)
         cover = as_array(ports().generator.generate(steps.make_request(prompt, style, fitting.article, wishes)))
         found = find(judge, cover)
-        shown = found[0].motif if found else "nothing"
-        hits.append(float(shown in fitting.motifs))
-        if not hits[-1]:
-            missed.append(f"{fitting.article.id}: {shown}")
-        covers.append(cover)
-    return covers, {"fit": asdict(sum_up(hits, is_share=True)), "missed": missed}
+        judged.append(Judged(fitting=fitting, cover=cover, shown=found[0].motif if found else "nothing"))
+    fits = [one.shown in one.fitting.motifs for one in judged]
+    missed = [f"{one.fitting.article.id}: {one.shown}" for one, fit in zip(judged, fits, strict=True) if not fit]
+    return judged, {"fit": asdict(sum_up([float(fit) for fit in fits], is_share=True)), "missed": missed}
 
 
-def compare_covers(covers: "Sequence[Picture]", fittings: Sequence[Fitting]) -> dict[str, Any]:
+def compare_covers(judged: Sequence[Judged]) -> dict[str, Any]:
     """Covers of one style beside each other: how far their palettes spread, and whether different topics look different."""
     import numpy as np
 
-    from generator.curation.duplicates import is_same, take_print
+    from generator.curation.duplicates import take_print
+    from generator.curation.examine import find_duplicates
     from generator.curation.rules import Policy
     from generator.evaluation.colours import ciede2000, dominant_colours
-    from generator.evaluation.judge import find, load_judge
 
-    judge, palettes = load_judge(), [dominant_colours(cover) for cover in covers]
+    palettes = [dominant_colours(one.cover) for one in judged]
     spread = [float(ciede2000(one[:, None], other[None]).min(1).mean())
               for row, one in enumerate(palettes) for other in palettes[:row]]
-    prints = [take_print(cover) for cover in covers]
-    repeats = sum(any(is_same(one, other, Policy()) for other in prints[:row]) for row, one in enumerate(prints))
-    shown = Counter(found[0].motif if (found := find(judge, cover)) else "nothing" for cover in covers)
-    return {"covers": len(covers), "palette_spread": float(np.mean(spread)) if spread else 0.0, "motifs": dict(shown),
-            "topics": len({min(fitting.motifs) for fitting in fittings}),
-            "near_duplicates": repeats / max(len(covers), 1)}
+    repeats = find_duplicates([take_print(one.cover) for one in judged], Policy())
+    return {"covers": len(judged), "palette_spread": float(np.mean(spread)) if spread else 0.0,
+            "motifs": dict(Counter(one.shown for one in judged)), "topics": len({one.fitting.motifs[0] for one in judged}),
+            "near_duplicates": len(repeats) / max(len(judged), 1)}
 
 
 def print_table(report: dict[str, Any]) -> None:

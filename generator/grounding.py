@@ -42,22 +42,33 @@ def ground(states: Tensor, grid: tuple[int, int], seed: int, area: Area | None =
 
     A prompt without a motif gets no subject: that is what guidance compares with.
     """
-    said = read_choices(states)
-    rng = Random(seed)
+    told = complete(states, grid, seed)
+    return Grounded(told, show(told, grid, area))
+
+
+def complete(states: Tensor, grid: tuple[int, int], seed: int) -> Tensor:
+    """The prompt's states [T, W] with what the seed decides, and with those of canvas and stage."""
+    said, rng = read_choices(states), Random(seed)
     drawn = {name: rng.randrange(count) for name, count in OPEN.items()}
-    shown = states.new_zeros(grid[0], grid[1], SHOWN_WIDTH)
-    if (motif := said["motif"]) is None:
-        return Grounded(torch.cat([states[:STATES], code_canvas(grid).to(states)]), shown.flatten(0, 1))
+    canvas = code_canvas(grid).to(states)
+    if said["motif"] is None:
+        return torch.cat([states[:STATES], canvas])
     chosen = {**said, **{name: number for name, number in drawn.items() if said[name] is None}}
     numbers = torch.tensor([[count if (number := chosen[name]) is None else number for name, count in CHOICES]])
-    area = area or Area(0, 0, *grid)
-    spots = lay_out(ARRANGEMENTS[chosen["arrangement"] or 0], PLACES[chosen["place"] or 0], area.columns, area.rows)
-    second = motif if said["second"] is None else said["second"]
-    for spot in spots:
-        square = code_square(second if spot.is_second else motif, spot.size, chosen["light"] == LIGHTS.index("right"))
-        _lay(shown, square.to(states), spot.row + area.top, spot.column + area.left)
-    rest = [code_canvas(grid).to(states), code_stage(seed % STAGES).to(states)]
-    return Grounded(torch.cat([code_choices(numbers)[0].to(states), states[len(CHOICES):STATES], *rest]), shown.flatten(0, 1))
+    return torch.cat([code_choices(numbers)[0].to(states), states[len(CHOICES):STATES], canvas,
+                      code_stage(seed % STAGES).to(states)])
+
+
+def show(states: Tensor, grid: tuple[int, int], area: Area | None = None) -> Tensor:
+    """[h*w, S]: what every token shows of the subjects that completed states ask for; zeros where that is ground."""
+    said, area = read_choices(states), area or Area(0, 0, *grid)
+    shown = states.new_zeros(*grid, SHOWN_WIDTH)
+    if (motif := said["motif"]) is not None:
+        second = motif if said["second"] is None else said["second"]
+        for spot in lay_out(ARRANGEMENTS[said["arrangement"] or 0], PLACES[said["place"] or 0], area.columns, area.rows):
+            square = code_square(second if spot.is_second else motif, spot.size, said["light"] == LIGHTS.index("right"))
+            _lay(shown, square.to(states), spot.row + area.top, spot.column + area.left)
+    return shown.flatten(0, 1)
 
 
 def _lay(shown: Tensor, square: Tensor, top: int, left: int) -> None:

@@ -163,6 +163,7 @@ class MMDiT(nn.Module):
         """
         txt, lengths = _line_up(txt)
         self._check(img, txt, lengths, grid, seen)
+        self._check_conditions(img, sigma, shown)
         pooled = self._pool(txt, lengths)
         mods = sigma if isinstance(sigma, Modulation) else self.modulate(sigma, pooled)
         if len(mods.out) not in (1, len(img)):
@@ -205,6 +206,14 @@ class MMDiT(nn.Module):
         if txt.ndim != 3 or batch != img.shape[0] or txt.shape[2] != self.config.joint_attention_dim:
             raise ValueError(f"txt is {list(txt.shape)} for {batch} prompts; it must be [{img.shape[0]}, T, "
                              f"{self.config.joint_attention_dim}]")
+
+    def _check_conditions(self, img: Tensor, sigma: Tensor | Modulation, shown: Tensor | None) -> None:
+        if self.config.pooled_projection_dim and isinstance(sigma, Modulation):
+            raise ValueError("sigma is a modulation; this network's depends on the prompt too, so it takes noise levels")
+        wanted = [*img.shape[:2], self.config.shown_dim] if self.config.shown_dim else None
+        given = None if shown is None else list(shown.shape)
+        if given != wanted:
+            raise ValueError(f"shown is {given}; it must be {wanted}")
 
 
 def _choose(rope: Rope, seen: Tensor, grid: tuple[int, int]) -> Rope:

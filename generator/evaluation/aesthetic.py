@@ -59,7 +59,7 @@ def make_view(picture: NDArray[np.uint8]) -> Tensor:
     """[1, 3, 64h, 64w] in -1..1 of a picture [H, W, 3], resampled and cropped to its native canvas."""
     columns, rows = fit_canvas(picture.shape[1], picture.shape[0])
     wide, high = columns * TOKEN_PX, rows * TOKEN_PX
-    pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 127.5 - 1
     scale = max(wide / pixels.shape[3], high / pixels.shape[2])
     if scale != 1:
         size = [max(high, round(scale * pixels.shape[2])), max(wide, round(scale * pixels.shape[3]))]

@@ -69,7 +69,7 @@ class Finding:
 def make_view(picture: NDArray[np.uint8]) -> Tensor:
     """[3, 12h, 12w] in -1..1 of a picture [H, W, 3]: its canvas, where what the crop cut off is filled with the border."""
     columns, rows = fit_canvas(picture.shape[1], picture.shape[0])
-    pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 127.5 - 1
     scale = min(columns * CELL_PX / pixels.shape[3], rows * CELL_PX / pixels.shape[2])
     size = [max(1, round(side * scale)) for side in pixels.shape[2:]]
     small = F.interpolate(pixels, size=size, mode="bilinear", antialias=True, align_corners=False)

@@ -6,6 +6,8 @@ from pathlib import Path
 import yaml
 
 FILE = Path(__file__).with_name("lexicon.yaml")
+GENERIC = "shapes"
+"""The motif of a topic that no word here fits."""
 
 
 @cache

@@ -26,8 +26,6 @@ MOTIFS: dict[str, Callable[[Pen], None]] = {
     if name.startswith("draw_")
 }
 """Every motif by name, in a fixed order: the order is the numbering of classes in training."""
-GENERIC = "shapes"
-"""What a topic gets that no word of the lexicon fits."""
 DOTS = ((-1.0, 0.86, 0.11), (0.98, -0.86, 0.14), (1.06, 0.7, 0.08), (-1.06, -0.62, 0.09), (-0.7, -1.02, 0.07), (0.72, 1.0, 0.08))
 """Beside a dense subject: x and y in its box from -1 to 1, and radius."""
 FILL = 0.9

@@ -10,10 +10,10 @@ from random import Random
 from typing import Literal
 
 from generator.layout import RELATIONS, Arrangement, Density, Light, Place
-from generator.studio.lexicon import telling_characters, topic_words
+from generator.studio.lexicon import GENERIC, telling_characters, topic_words
 from generator.studio.palettes import RGB, format_hex, name_colour
 from generator.studio.pen import Material
-from generator.studio.scene import GENERIC, MOTIFS, Scene
+from generator.studio.scene import MOTIFS, Scene
 
 Tongue = Literal["zh", "en", "mixed"]
 TONGUE_SHARES: tuple[Tongue, ...] = ("zh", "zh", "en", "mixed")

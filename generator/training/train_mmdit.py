@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from generator.checkpoint import load_transformer, save_transformer
 from generator.config import MINI, MMDiTConfig
-from generator.grounding import ground
+from generator.grounding import complete, show
 from generator.mmdit import MMDiT
 from generator.pipeline import PROJECT
 from generator.scene_code import code_scenes, not_said
@@ -35,9 +35,12 @@ RESUME_FILE = "mmdit.pt"
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """Pictures of one canvas. tokens: [N, T, C*4] bfloat16. seen: [T], the tokens of the grid that they are; None: all."""
+    """Pictures of one canvas. tokens: [N, T, C*4] bfloat16. shown: [N, T, S], sparse, what each of them shows. seen: [T], the
+    tokens of the grid that they are; None: all.
+    """
 
     tokens: Tensor
+    shown: Tensor
     scenes: SceneNumbers
     grid: tuple[int, int]
     seen: Tensor | None
@@ -50,8 +53,11 @@ def load_shards(folder: Path, kind: str) -> list[Shard]:
         content = torch.load(file, weights_only=True)
         columns, rows = content["canvas"]
         seen = None if content["window"] is None else Window(*content["window"]).numbers(columns)
-        scenes = [sample_scene(Random(seed)) for seed in content["seeds"]]
-        shards.append(Shard(tokens=content["tokens"], scenes=number_scenes(scenes), grid=(rows, columns), seen=seen))
+        scenes = number_scenes([sample_scene(Random(seed)) for seed in content["seeds"]])
+        every = code_scenes(scenes.choices, scenes.colours, scenes.said)
+        shown = torch.stack([show(states, (rows, columns)) for states in every])
+        shown = (shown if seen is None else shown[:, seen]).to_sparse()
+        shards.append(Shard(tokens=content["tokens"], shown=shown, scenes=scenes, grid=(rows, columns), seen=seen))
     if not shards:
         raise FileNotFoundError(f"{folder}: no {kind} shards; run generator.training.prepare first")
     return shards
@@ -91,12 +97,11 @@ def flow_loss(network: nn.Module, shard: Shard) -> Tensor:
 def draw_states(shard: Shard, rng: torch.Generator | None = None) -> "Told":
     """What the transformer is told of these scenes: grounded where they stand; of some, less is said, and sometimes nothing."""
     choices, said = leave_out(shard.scenes.choices, shard.scenes.said, rng)
-    states = code_scenes(choices, shard.scenes.colours, said)
+    states, shown = code_scenes(choices, shard.scenes.colours, said), shard.shown.to_dense()
     if torch.rand(1, generator=rng) < UNSAID:
-        states[:] = not_said()
-    told = [ground(one, shard.grid, seed) for one, seed in zip(states, shard.scenes.seeds, strict=True)]
-    shown = torch.stack([one.shown if shard.seen is None else one.shown[shard.seen] for one in told if one.shown is not None])
-    return Told(torch.stack([one.states for one in told]), shown)
+        states[:], shown = not_said(), torch.zeros_like(shown)
+    told = [complete(one, shard.grid, seed) for one, seed in zip(states, shard.scenes.seeds, strict=True)]
+    return Told(torch.stack(told), shown)
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,9 @@ def shaken(folder):
 @torch.no_grad()
 def velocity(network):
     img, txt, sigma = inputs(network)
-    return network(img, txt, sigma, grid=(3, 4))
+    wide = network.config.shown_dim
+    shown = torch.randn(1, 12, wide, generator=torch.Generator().manual_seed(8)) if wide else None
+    return network(img, txt, sigma, grid=(3, 4), shown=shown)
 
 
 def test_the_file_gives_the_velocity_of_the_network_it_was_learned_in(checkpoint, tmp_path):

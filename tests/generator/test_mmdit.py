@@ -163,3 +163,16 @@ def test_pooled_prompts_of_any_lengths_do_not_touch_each_other(shown_network):
 def test_conditions_that_do_not_fit_are_refused(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         replace(TINY, **change)
+
+
+def test_what_a_network_cannot_use_is_refused_and_never_ignored(shown_network):
+    img, txt, sigma = torch.randn(1, 12, TINY.in_channels), torch.randn(1, 5, TINY.joint_attention_dim), torch.tensor([0.5])
+    shown = torch.zeros(1, 12, 6)
+    with pytest.raises(ValueError, match="shown is None"):
+        shown_network(img, txt, sigma, grid=(3, 4))
+    with pytest.raises(ValueError, match=r"shown is \[1, 12, 5\]"):
+        shown_network(img, txt, sigma, grid=(3, 4), shown=shown[..., :5])
+    with pytest.raises(ValueError, match="takes noise levels"):
+        shown_network(img, txt, shown_network.modulate(sigma), grid=(3, 4), shown=shown)
+    with pytest.raises(ValueError, match="must be None"):
+        MMDiT(TINY)(img, txt, sigma, grid=(3, 4), shown=shown)

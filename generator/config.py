@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from generator.scene_code import SHOWN_ROWS
+
 
 @dataclass(frozen=True, kw_only=True)
 class MMDiTConfig:
@@ -9,8 +11,8 @@ class MMDiTConfig:
 
     in_channels: latent channels x 2 x 2 (one token is a 2x2 patch). joint_attention_dim: width of the text states.
     pooled_projection_dim: width of their sum where that modulates every layer beside the noise level (as in SD3, Esser et al.
-    2024); 0: it does not, as in Qwen-Image. shown_dim: width of the states that say what each image token shows; shown_rank: of
-    their product with the pooled states. 0: there are none.
+    2024); 0: it does not, as in Qwen-Image. shown_rows, shown_ranks: sizes of the tables of what an image token shows
+    (generator.prior); empty: there are none.
     Raises ValueError naming the field and the rule.
     """
 
@@ -24,8 +26,8 @@ class MMDiTConfig:
     patch_size: int = 2
     theta: float = 10000.0
     pooled_projection_dim: int = 0
-    shown_dim: int = 0
-    shown_rank: int = 768
+    shown_rows: tuple[int, ...] = ()
+    shown_ranks: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.patch_size != 2:
@@ -39,8 +41,10 @@ class MMDiTConfig:
         if self.pooled_projection_dim not in (0, self.joint_attention_dim):
             raise ValueError(f"pooled_projection_dim {self.pooled_projection_dim} must be 0 or joint_attention_dim "
                              f"{self.joint_attention_dim}")
-        if self.shown_dim and not self.pooled_projection_dim:
-            raise ValueError(f"shown_dim {self.shown_dim} needs pooled_projection_dim, with which it is multiplied")
+        if self.shown_rows and not self.pooled_projection_dim:
+            raise ValueError(f"shown_rows {self.shown_rows} need pooled_projection_dim, with which they are multiplied")
+        if len(self.shown_rows) != len(self.shown_ranks) or min((*self.shown_rows, *self.shown_ranks), default=1) < 1:
+            raise ValueError(f"shown_rows {self.shown_rows} and shown_ranks {self.shown_ranks} must be as many, and at least 1")
         for name in ("num_layers", "num_attention_heads", "joint_attention_dim", "out_channels"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
@@ -53,8 +57,9 @@ class MMDiTConfig:
 
 QWEN_IMAGE = MMDiTConfig(num_layers=60, attention_head_dim=128, num_attention_heads=24, in_channels=64, out_channels=16,
                          joint_attention_dim=3584, axes_dims_rope=(16, 56, 56))
-MINI = MMDiTConfig(num_layers=4, attention_head_dim=64, num_attention_heads=4, in_channels=128, out_channels=32,
-                   joint_attention_dim=256, axes_dims_rope=(16, 24, 24), pooled_projection_dim=256, shown_dim=1652)
+MINI = MMDiTConfig(num_layers=3, attention_head_dim=64, num_attention_heads=4, in_channels=128, out_channels=32,
+                   joint_attention_dim=256, axes_dims_rope=(16, 24, 24), pooled_projection_dim=256, shown_rows=SHOWN_ROWS,
+                   shown_ranks=(32, 128, 640))
 TINY = MMDiTConfig(num_layers=2, attention_head_dim=16, num_attention_heads=2, in_channels=16, out_channels=4,
                    joint_attention_dim=12, axes_dims_rope=(4, 6, 6))
 

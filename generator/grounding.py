@@ -1,8 +1,7 @@
 """Grounding: a prompt's states tied to places of one canvas, for the bundled model.
 
 The reader says what is asked for; here it is decided where that stands, and every token of a subject's square is told which part
-of which motif it shows. What a prompt leaves open (place, density, light, stage) the seed decides; colours and material stay
-open.
+of which motif it shows. What a prompt leaves open (place, colours, material, light ...) the seed decides.
 """
 
 from collections.abc import Sequence
@@ -12,10 +11,28 @@ from random import Random
 import torch
 from torch import Tensor
 
-from generator.layout import ARRANGEMENTS, DENSITIES, LIGHTS, PLACES, STAGES, lay_out
-from generator.scene_code import CHOICES, SHOWN_WIDTH, STATES, code_canvas, code_choices, code_square, code_stage, read_choices
+from generator.layout import ARRANGEMENTS, DENSITIES, LIGHTS, PLACES, STAGES, bounds, lay_out
+from generator.scene_code import (
+    CHOICES,
+    COLOURS,
+    RIM,
+    SHOWN_ROWS,
+    STATES,
+    code_canvas,
+    code_choices,
+    code_colours,
+    code_ground,
+    code_stage,
+    number_ground,
+    number_square,
+    number_stage,
+    read_choices,
+    read_colours,
+    read_stage,
+)
+from generator.studio.palettes import Palette, sample_palette
 
-OPEN = {"place": len(PLACES), "density": len(DENSITIES), "light": len(LIGHTS)}
+OPEN = {"place": len(PLACES), "density": len(DENSITIES), "material": 5, "light": len(LIGHTS)}
 """Choices that the seed makes where the prompt does not, and how many there are to choose from."""
 
 
@@ -31,7 +48,9 @@ class Area:
 
 @dataclass(frozen=True)
 class Grounded:
-    """What the transformer is told. states: [T, W]. shown: [h*w, S], a state for every token of the picture; None: nothing."""
+    """What the transformer is told. states: [T, W]. shown: [h*w, 3], what every token of the picture shows, by rows of tables
+    (scene_code.SHOWN_ROWS); None: nothing.
+    """
 
     states: Tensor
     shown: Tensor | None = None
@@ -47,7 +66,7 @@ def ground(states: Tensor, grid: tuple[int, int], seed: int, area: Area | None =
 
 
 def complete(states: Tensor, grid: tuple[int, int], seed: int) -> Tensor:
-    """The prompt's states [T, W] with what the seed decides, and with those of canvas and stage."""
+    """The prompt's states [T, W] with what the seed decides, the colours as they are painted with, and canvas and stage."""
     said, rng = read_choices(states), Random(seed)
     drawn = {name: rng.randrange(count) for name, count in OPEN.items()}
     canvas = code_canvas(grid).to(states)
@@ -55,33 +74,48 @@ def complete(states: Tensor, grid: tuple[int, int], seed: int) -> Tensor:
         return torch.cat([states[:STATES], canvas])
     chosen = {**said, **{name: number for name, number in drawn.items() if said[name] is None}}
     numbers = torch.tensor([[count if (number := chosen[name]) is None else number for name, count in CHOICES]])
-    return torch.cat([code_choices(numbers)[0].to(states), states[len(CHOICES):STATES], canvas,
-                      code_stage(seed % STAGES).to(states)])
+    palette = complete_palette(states, rng)
+    colours = code_colours(torch.tensor([palette.colours]) / 255, torch.ones(1, COLOURS, dtype=torch.bool))
+    whole = [code_choices(numbers)[0], colours[0], code_stage(seed % STAGES), code_ground(palette.is_dark)]
+    return torch.cat([*(part.to(states) for part in whole), canvas])
+
+
+def complete_palette(states: Tensor, rng: Random) -> Palette:
+    """The colours that a prompt asks for, and those of one of the studio's palettes where it names none, as they are painted."""
+    background, main, *accents = read_colours(states)
+    own, named = sample_palette(rng), tuple(colour for colour in accents if colour is not None)
+    return Palette(background=background or own.background, main=main or own.main, accents=named or own.accents).ordered
 
 
 def show(states: Tensor, grid: tuple[int, int], area: Area | None = None) -> Tensor:
-    """[h*w, S]: what every token shows of the subjects that completed states ask for; zeros where that is ground."""
+    """[h*w, 3]: what every token shows of the ground, the stage and the subjects that completed states ask for."""
     said, area = read_choices(states), area or Area(0, 0, *grid)
-    shown = states.new_zeros(*grid, SHOWN_WIDTH)
+    shown = torch.zeros(*grid, len(SHOWN_ROWS), dtype=torch.int32)
+    shown[..., 0] = number_ground(grid, said["light"] == LIGHTS.index("right"))
     if (motif := said["motif"]) is not None:
         second = motif if said["second"] is None else said["second"]
-        for spot in lay_out(ARRANGEMENTS[said["arrangement"] or 0], PLACES[said["place"] or 0], area.columns, area.rows):
-            square = code_square(second if spot.is_second else motif, spot.size, said["light"] == LIGHTS.index("right"))
-            _lay(shown, square.to(states), spot.row + area.top, spot.column + area.left)
-    return shown.flatten(0, 1)
+        spots = lay_out(ARRANGEMENTS[said["arrangement"] or 0], PLACES[said["place"] or 0], area.columns, area.rows)
+        if density := said["density"]:
+            left, top, right, bottom = bounds(spots)
+            stage = number_stage((right - left, bottom - top), read_stage(states), density)
+            _lay(shown[..., 1], stage, top + area.top - RIM, left + area.left - RIM)
+        for spot in spots:
+            square = number_square(second if spot.is_second else motif, spot.size)
+            _lay(shown[..., 2], square, spot.row + area.top, spot.column + area.left)
+    return shown.flatten(0, 1).to(states.device)
 
 
 def _lay(shown: Tensor, square: Tensor, top: int, left: int) -> None:
-    """Put a square's states [N, N, S] on the canvas [h, w, S], over what is there; what lies beyond the canvas is lost."""
-    size, (rows, columns) = len(square), shown.shape[:2]
-    first_row, last_row = max(top, 0), min(top + size, rows)
-    first_column, last_column = max(left, 0), min(left + size, columns)
+    """Put a part's numbers [M, N] on the canvas [h, w], over what is there; what lies beyond the canvas is lost."""
+    (high, wide), (rows, columns) = square.shape, shown.shape
+    first_row, last_row = max(top, 0), min(top + high, rows)
+    first_column, last_column = max(left, 0), min(left + wide, columns)
     if first_row < last_row and first_column < last_column:
         part = square[first_row - top:last_row - top, first_column - left:last_column - left]
         shown[first_row:last_row, first_column:last_column] = part
 
 
 def stack_shown(told: Sequence[Grounded]) -> Tensor | None:
-    """[B, h*w, S] of several prompts; None where nobody says what tokens show."""
+    """[B, h*w, 3] of several prompts; None where nobody says what tokens show."""
     shown = [one.shown for one in told if one.shown is not None]
     return torch.stack(shown) if shown else None

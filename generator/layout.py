@@ -18,6 +18,10 @@ SIZES = (4, 6, 8)
 """Sides of boxes, in tokens."""
 STAGES = 3
 """Kinds of stage behind a dense subject."""
+GROUPS = ((4, 4), (8, 8), (8, 4), (12, 4), (16, 4), (14, 6), (4, 8), (6, 14))
+"""Columns and rows that the subjects of a cover take together."""
+LIGHT_FROM = ((-0.6, -0.75), (0.6, -0.75))
+"""Where the light comes from, of each of LIGHTS: x and y, downwards."""
 
 
 @dataclass(frozen=True)

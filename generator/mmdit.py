@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from generator.config import MMDiTConfig
 from generator.packed import GeluLinear
+from generator.prior import Prior
 from generator.rope import Rope, joint_rope, rotate, swap_pairs
 from generator.step_cache import StepCache
 
@@ -131,10 +132,9 @@ class MMDiT(nn.Module):
         if config.pooled_projection_dim:
             self.pooled_in = nn.Linear(config.pooled_projection_dim, width)
             self.pooled_out = nn.Linear(width, width)
-        if config.shown_dim:
-            self.shown_in = nn.Linear(config.shown_dim, config.shown_rank, bias=False)
-            self.shown_gate = nn.Linear(config.pooled_projection_dim, config.shown_rank)
-            self.shown_out = nn.Linear(config.shown_rank, width)
+        if config.shown_rows:
+            self.prior = Prior(config)
+            self.mean_in = nn.Linear(config.in_channels, width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.out_modulation = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, config.in_channels)
@@ -158,8 +158,8 @@ class MMDiT(nn.Module):
         """Velocity [B, h*w, C*4] of img [B, h*w, C*4], with grid = (h, w); or of the N tokens of it numbered in seen [N].
 
         txt: [B, T, W], or B tensors [T, W] of any lengths, which do not touch each other. sigma: [B] or [1] in 0..1, or
-        what `modulate` made of it (which networks with pooled states do not take). shown: [B, N, S], for every token of img a
-        state of what it is to show. Raises ValueError on shapes that do not fit.
+        what `modulate` made of it (which networks with pooled states do not take). shown: [B, N, 3], for every token of img what
+        it is to show. Raises ValueError on shapes that do not fit.
         """
         txt, lengths = _line_up(txt)
         self._check(img, txt, lengths, grid, seen)
@@ -172,9 +172,14 @@ class MMDiT(nn.Module):
                  for tokens in lengths or (txt.shape[1],)]
         if seen is not None:
             ropes = [_choose(rope, seen, grid) for rope in ropes]
-        img, txt = self.img_in(img), self.txt_in(self.txt_norm(txt))
-        if shown is not None and pooled is not None:  # a product: a shape in the colours asked for
-            img = img + self.shown_out(self.shown_in(shown) * self.shown_gate(pooled)[:, None])
+        met = None
+        if shown is not None and pooled is not None and isinstance(sigma, Tensor):
+            belief = self.prior(shown, pooled)
+            met = belief.meet(img, sigma.to(img.device))
+            img = self.img_in(met.whitened) + self.mean_in(belief.mean)
+        else:
+            img = self.img_in(img)
+        txt = self.txt_in(self.txt_norm(txt))
         start = img
         for number, (block, (img_mod, txt_mod)) in enumerate(zip(self.blocks, mods.blocks, strict=True)):
             if lengths is not None and len(txt_mod) > 1:
@@ -189,8 +194,8 @@ class MMDiT(nn.Module):
             if cache is not None:
                 cache.keep(img - start)
         scale, shift = mods.out.chunk(2, dim=-1)
-        velocity: Tensor = self.out(normalise(img, shift, scale))
-        return velocity
+        out: Tensor = self.out(normalise(img, shift, scale))
+        return out if met is None else torch.addcmul(met.velocity, met.left, out)
 
     def _pool(self, txt: Tensor, lengths: tuple[int, ...] | None) -> Tensor | None:
         if not self.config.pooled_projection_dim:
@@ -210,7 +215,7 @@ class MMDiT(nn.Module):
     def _check_conditions(self, img: Tensor, sigma: Tensor | Modulation, shown: Tensor | None) -> None:
         if self.config.pooled_projection_dim and isinstance(sigma, Modulation):
             raise ValueError("sigma is a modulation; this network's depends on the prompt too, so it takes noise levels")
-        wanted = [*img.shape[:2], self.config.shown_dim] if self.config.shown_dim else None
+        wanted = [*img.shape[:2], len(self.config.shown_rows)] if self.config.shown_rows else None
         given = None if shown is None else list(shown.shape)
         if given != wanted:
             raise ValueError(f"shown is {given}; it must be {wanted}")

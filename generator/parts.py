@@ -71,7 +71,7 @@ class Parts:
     @property
     def has_canvases(self) -> bool:
         """Whether pictures are painted on native canvases and then resampled, rather than painted at their very size."""
-        return bool(self.pipeline == PROJECT and self.transformer_config.shown_dim)
+        return bool(self.pipeline == PROJECT and self.transformer_config.shown_rows)
 
     def grid(self, width: int, height: int) -> tuple[int, int]:
         """(rows, columns) of the tokens that a picture of this size is painted with."""

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from generator.layout import SIZES
+from generator.layout import DENSITIES, GROUPS, LIGHT_FROM, SIZES, STAGES
 from generator.native import CANVASES
+
+RGB = tuple[int, int, int]
 
 CHOICES: tuple[tuple[str, int], ...] = (("motif", 48), ("second", 48), ("arrangement", 10), ("place", 5), ("density", 3),
                                         ("material", 5), ("light", 2))
@@ -21,17 +23,22 @@ COLOURS = 5
 STATES = len(CHOICES) + COLOURS
 """Of a prompt, before it is grounded."""
 WIDTH = 256
-SLOTS = 4
-"""Parts along a side of a motif, whatever the size of its square: a token of a square shows one of 16 parts."""
 OCTAVES = 3
 """Of sines and cosines of each colour channel, so that close colours have close codes and distant ones distant codes."""
 _COLOUR_WIDTH = 2 + 3 * (1 + 2 * OCTAVES)
 _OFFSETS = [sum(count + 1 for _, count in CHOICES[:index]) for index in range(len(CHOICES) + 1)]
 _CANVAS = _OFFSETS[-1] + COLOURS * _COLOUR_WIDTH
 _STAGE = _CANVAS + len(CANVASES) + 1
-_PART = sum(size * size for size in SIZES)
-SHOWN_WIDTH = _PART + 2 * CHOICES[0][1] * SLOTS * SLOTS
-"""Of the state of a token that shows a part of a motif, which has coordinates of its own."""
+_GROUND = _STAGE + STAGES
+GROUND_KNOTS, GROUND_STEPS = 33, 64
+"""The ground's gradient is told by how far along it a token is: knots from end to end, and steps from one to the next."""
+_CELLS = sum(size * size for size in SIZES)
+MOOD = CHOICES[-2][1] * CHOICES[-1][1] * 2 + len(CANVASES) + 1 + 3 * COLOURS
+RIM = 1
+"""Tokens around the subjects that a stage reaches into."""
+_STAGE_CELLS = [(columns + 2 * RIM) * (rows + 2 * RIM) for columns, rows in GROUPS]
+SHOWN_ROWS = (GROUND_KNOTS, 1 + (len(DENSITIES) - 1) * STAGES * sum(_STAGE_CELLS), 1 + CHOICES[0][1] * _CELLS)
+"""Of the tables that what a token shows is looked up in: the ground, the stage and the motif. Row 0 of the last two: nothing."""
 
 
 def code_choices(chosen: Tensor) -> Tensor:
@@ -67,6 +74,17 @@ def read_choices(states: Tensor) -> dict[str, int | None]:
     return found
 
 
+def read_colours(states: Tensor) -> list[RGB | None]:
+    """The colours, 0..255 a channel, in a prompt's states [12 or more, 256]; None: not said."""
+    found: list[RGB | None] = []
+    for slot in range(COLOURS):
+        first = _OFFSETS[-1] + slot * _COLOUR_WIDTH
+        said, _, *centred = states[len(CHOICES) + slot, first:first + 5].tolist()
+        red, green, blue = (round(127.5 * (value + 1)) for value in centred)
+        found.append((red, green, blue) if said > 0.5 else None)
+    return found
+
+
 def code_canvas(grid: tuple[int, int]) -> Tensor:
     """The state [1, 256] of a canvas of (rows, columns); all that are not native share one."""
     columns_rows = (grid[1], grid[0])
@@ -74,25 +92,52 @@ def code_canvas(grid: tuple[int, int]) -> Tensor:
     return _mark(_CANVAS + number)
 
 
+def read_mood(pooled: Tensor) -> Tensor:
+    """What colours everything in a picture, [B, MOOD], of the sum of its states [B, 256]: which material, light and ground
+    there are together, the canvas, and the colours in -1..1.
+    """
+    material, light = (pooled[:, _OFFSETS[row]:_OFFSETS[row] + count] for row, (_, count) in list(enumerate(CHOICES))[-2:])
+    ground = pooled[:, _GROUND:_GROUND + 2]
+    together = (material[:, :, None, None] * light[:, None, :, None] * ground[:, None, None]).flatten(1)
+    colours = [pooled[:, first:first + 3] for slot in range(COLOURS) for first in (_OFFSETS[-1] + slot * _COLOUR_WIDTH + 2,)]
+    return torch.cat([together, pooled[:, _CANVAS:_STAGE], *colours], dim=1)
+
+
+def read_stage(states: Tensor) -> int:
+    """The kind of stage in completed states [T, 256]."""
+    return int(states[:, _STAGE:_STAGE + STAGES].sum(0).argmax())
+
+
 def code_stage(number: int) -> Tensor:
     """The state [1, 256] of a kind of stage."""
     return _mark(_STAGE + number)
 
 
-def code_square(motif: int, size: int, mirrored: bool) -> Tensor:
-    """States [size, size, 1652] of what the tokens of a motif's square show: a part of the motif, and which token it is.
+def code_ground(is_dark: bool) -> Tensor:
+    """The state [1, 256] of a light or a dark ground."""
+    return _mark(_GROUND + is_dark)
 
-    mirrored: the motif is drawn mirrored, so that its parts come in the other order.
-    """
-    across = torch.arange(size)
-    cell = across[:, None] * size + across
-    part = (across * SLOTS // size)[:, None] * SLOTS + across * SLOTS // size
-    if mirrored:
-        cell, part = cell.flip(1), part.flip(1)
-    first_cell = sum(side * side for side in SIZES if side < size)
-    one_hot = torch.nn.functional.one_hot
-    parts = _PART + ((2 * motif + mirrored) * SLOTS * SLOTS) + part
-    return (one_hot(first_cell + cell, SHOWN_WIDTH) + one_hot(parts, SHOWN_WIDTH)).float()
+
+def number_ground(grid: tuple[int, int], is_right: bool) -> Tensor:
+    """[rows, columns]: how far along the ground's gradient every token of a canvas is, in steps. is_right: of the light."""
+    rows, columns = grid
+    x, y = torch.arange(columns) + 0.5 - columns / 2, torch.arange(rows) + 0.5 - rows / 2
+    light = LIGHT_FROM[is_right]
+    share = 0.5 - (x * light[0] + y[:, None] * light[1]) / (max(grid) * (light[0] ** 2 + light[1] ** 2))
+    return (share.clamp(0, 1) * ((GROUND_KNOTS - 1) * GROUND_STEPS - 1)).round().long()
+
+
+def number_stage(group: tuple[int, int], kind: int, density: int) -> Tensor:
+    """[rows + 2, columns + 2]: the row of the stage's table for every token in and around a group of subjects."""
+    cells, before = _STAGE_CELLS[GROUPS.index(group)], sum(_STAGE_CELLS[:GROUPS.index(group)])
+    first = 1 + ((density - 1) * STAGES + kind) * sum(_STAGE_CELLS) + before
+    return (first + torch.arange(cells)).view(group[1] + 2 * RIM, group[0] + 2 * RIM)
+
+
+def number_square(motif: int, size: int) -> Tensor:
+    """[size, size]: the row of the motifs' table for every token of a motif's square."""
+    first = 1 + motif * _CELLS + sum(side * side for side in SIZES if side < size)
+    return (first + torch.arange(size * size)).view(size, size)
 
 
 def _mark(place: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Colours of the studio: named palettes, colour names in both languages, and fresh palettes for training."""
 
 import colorsys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 RGB = tuple[int, int, int]
@@ -49,6 +49,16 @@ class Palette:
     def colours(self) -> tuple[RGB, ...]:
         """Background, main, accents: the order in which prompts name them."""
         return self.background, self.main, *self.accents
+
+    @property
+    def ordered(self) -> "Palette":
+        """The palette as it is painted with: three accents, the two furthest from the ground first; the main colour is the third
+        of two.
+        """
+        ground = luminance(self.background)
+        accents = sorted(self.accents, key=lambda colour: -abs(luminance(colour) - ground))
+        first, second, *rest = accents * 2 if len(accents) == 1 else accents
+        return replace(self, accents=(first, second, rest[0] if rest else self.main))
 
 
 def _named(zh: str, en: str, background: str, main: str, *accents: str) -> Palette:

@@ -12,11 +12,24 @@ import numpy as np
 import skia
 from numpy.typing import NDArray
 
-from generator.layout import COUNTS, DENSITIES, LIGHTS, PLACES, RELATIONS, STAGES, Arrangement, Density, Light, Place
+from generator.layout import (
+    COUNTS,
+    DENSITIES,
+    LIGHT_FROM,
+    LIGHTS,
+    PLACES,
+    RELATIONS,
+    STAGES,
+    Arrangement,
+    Density,
+    Light,
+    Place,
+    bounds,
+)
 from generator.layout import lay_out as place_subjects
 from generator.native import TOKEN_PX, fit_canvas
 from generator.studio import motifs_built, motifs_nature, motifs_signs, motifs_things
-from generator.studio.palettes import Palette, luminance, sample_palette
+from generator.studio.palettes import Palette, sample_palette
 from generator.studio.pen import MATERIALS, Material, Pen, paint_ground, read_pixels
 
 MOTIFS: dict[str, Callable[[Pen], None]] = {
@@ -105,19 +118,13 @@ def paint_part(scene: Scene, columns: int, rows: int, area: skia.IRect, scale: f
 
 
 def _draw(canvas: skia.Canvas, scene: Scene, columns: int, rows: int) -> None:
-    wide, high = columns * TOKEN_PX, rows * TOKEN_PX
-    if scene.light == "right":
-        canvas.translate(wide, 0)
-        canvas.scale(-1, 1)
-    light = (-0.6, -0.75)
-    palette = _ordered(scene.palette)
-    paint_ground(canvas, palette, wide, high, light)
+    light = LIGHT_FROM[LIGHTS.index(scene.light)]
+    palette = scene.palette.ordered
+    paint_ground(canvas, palette, columns * TOKEN_PX, rows * TOKEN_PX, light)
     boxes = lay_out(scene, columns, rows)
-    mirrored = [Box(box.motif, columns - box.column - box.size, box.row, box.size) for box in boxes]
+    _set_stage(Pen(canvas, palette, light), scene, bounds(place_subjects(scene.arrangement, scene.place, columns, rows)))
     pen = Pen(canvas, palette, light, scene.material)
-    for number, box in enumerate(mirrored if scene.light == "right" else boxes):
-        if number == 0:
-            _set_stage(Pen(canvas, palette, light), scene, mirrored if scene.light == "right" else boxes)
+    for box in boxes:
         canvas.save()
         canvas.translate(*box.centre)
         reach = FILL * box.size * TOKEN_PX / 2
@@ -126,19 +133,11 @@ def _draw(canvas: skia.Canvas, scene: Scene, columns: int, rows: int) -> None:
         canvas.restore()
 
 
-def _ordered(palette: Palette) -> Palette:
-    """The palette with at least two accents, the one furthest from the ground first."""
-    ground = luminance(palette.background)
-    accents = sorted(palette.accents, key=lambda colour: -abs(luminance(colour) - ground))
-    return Palette(background=palette.background, main=palette.main, accents=tuple((accents * 2)[:max(2, len(accents))]))
-
-
-def _set_stage(pen: Pen, scene: Scene, boxes: Sequence[Box]) -> None:
+def _set_stage(pen: Pen, scene: Scene, group: tuple[int, int, int, int]) -> None:
     """What density adds behind the subject: nothing, one of three large pale shapes with a few dots, or two with more dots."""
     if scene.density == "sparse":
         return
-    left, right = min(box.column for box in boxes), max(box.column + box.size for box in boxes)
-    top, bottom = min(box.row for box in boxes), max(box.row + box.size for box in boxes)
+    left, top, right, bottom = group
     canvas = pen.canvas
     canvas.save()
     canvas.translate((left + right) / 2 * TOKEN_PX, (top + bottom) / 2 * TOKEN_PX)

@@ -26,6 +26,7 @@ from generator.schedule import ScheduleConfig, shift_schedule
 from generator.training.average import WeightAverage
 from generator.training.brand_lessons import Lesson, group_by_grid
 from generator.training.brand_lora import attach_sides, write_sides
+from generator.training.narrow import narrow
 
 RATE_WIDTH = 0.7
 """Learning rate times the network's width: what one step of Adam changes in a product grows with the width (Yang et al. 2022)."""
@@ -150,11 +151,11 @@ class Run:
         clean = torch.stack([lesson.clean for lesson in lessons])                          # [B, T, C*4]
         noise = torch.randn(clean.shape, generator=rng)
         noisy = torch.lerp(clean, noise, sigma[:, None, None])
-        with torch.autocast(self.device.type, torch.bfloat16), _attention(self.device):
+        with narrow(self.device.type), _attention(self.device):
             shown = stack_shown(told)
             out = self.network(noisy.to(self.device, self.dtype), [one.states.to(self.device, self.dtype) for one in told],
                                sigma.to(self.device), grid=lessons[0].grid,
-                               shown=None if shown is None else shown.to(self.device, self.dtype))
+                               shown=None if shown is None else shown.to(self.device))
         wrong = F.mse_loss(out.float(), (noise - clean).to(self.device), reduction="none").mean(-1)
         inside = torch.stack([lesson.inside for lesson in lessons]).to(self.device)
         return (wrong * inside).sum() / inside.sum().clamp_min(1)

@@ -78,7 +78,7 @@ def find_seed(parts: Parts, states: Tensor, grid: tuple[int, int], clean: Tensor
     best, best_seed = -torch.inf, 0
     for seed in range(SEEDS_TRIED if parts.has_canvases else 0):
         shown = parts.ground(states, grid, seed).shown
-        is_subject = shown.any(-1).cpu() if shown is not None else torch.zeros(len(off), dtype=torch.bool)
+        is_subject = shown[:, 1:].any(-1).cpu() if shown is not None else torch.zeros(len(off), dtype=torch.bool)
         if (score := float((off - off.mean())[is_subject].sum())) > best:
             best, best_seed = score, seed
     return best_seed

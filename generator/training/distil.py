@@ -46,7 +46,7 @@ def load_pairs(folder: Path) -> list[Pair]:
     for file in sorted(folder.glob("*.pt")):
         content = torch.load(file, weights_only=True)
         tokens = content["tokens"].float()
-        told = Told(content["states"].to_dense().float(), content["shown"].to_dense().float())
+        told = Told(content["states"].to_dense().float(), content["shown"])
         pairs.append(Pair(tokens=tokens, noise=draw_noise(tokens, content["noise_seed"]), told=told,
                           grid=content["canvas"][::-1], seen=content["seen"]))
     if not pairs:

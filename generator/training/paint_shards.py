@@ -17,7 +17,7 @@ from generator.sampler import guide
 from generator.scene_code import code_canvas, not_said
 from generator.schedule import ScheduleConfig, noise_levels
 from generator.shards import read_json
-from generator.training.train_mmdit import Shard, Told, draw_states, load_shards, run
+from generator.training.train_mmdit import Shard, Told, ground_alone, load_shards, run
 
 
 def draw_noise(tokens: Tensor, seed: int) -> Tensor:
@@ -29,7 +29,7 @@ def draw_noise(tokens: Tensor, seed: int) -> Tensor:
 def paint(network: MMDiT, shard: Shard, told: Told, noise: Tensor, sigmas: Tensor, guidance: float = 1.0) -> Tensor:
     """Tokens [N, T, C*4] at the end of Euler steps from `noise` along sigmas [steps + 1]."""
     tokens = noise
-    untold = Told(torch.cat([not_said(), code_canvas(shard.grid)]).expand(len(tokens), -1, -1), torch.zeros_like(told.shown))
+    untold = Told(torch.cat([not_said(), code_canvas(shard.grid)]).expand(len(tokens), -1, -1), ground_alone(told.shown))
     for step in range(len(sigmas) - 1):
         level = sigmas[step].expand(len(tokens))
         velocity = run(network, tokens, told, level, shard.grid, shard.seen)
@@ -62,11 +62,10 @@ def main() -> None:
         file = target / f"{chosen.kind}-{number:04d}.pt"
         if file.exists():
             continue
-        told = draw_states(shard, torch.Generator().manual_seed(number))
         sigmas = noise_levels(chosen.steps, shard.grid[0] * shard.grid[1], read_schedule(checkpoint))
-        tokens = paint(network, shard, told, draw_noise(shard.tokens, number), sigmas, chosen.guidance)
-        torch.save({"tokens": tokens.to(torch.bfloat16), "states": told.states.to(torch.bfloat16).to_sparse(),
-                    "shown": told.shown.to(torch.bfloat16).to_sparse(), "noise_seed": number, "canvas": shard.grid[::-1],
+        tokens = paint(network, shard, shard.told, draw_noise(shard.tokens, number), sigmas, chosen.guidance)
+        torch.save({"tokens": tokens.to(torch.bfloat16), "states": shard.told.states.to(torch.bfloat16).to_sparse(),
+                    "shown": shard.told.shown, "noise_seed": number, "canvas": shard.grid[::-1],
                     "seen": shard.seen}, file.with_suffix(".partial"))
         os.replace(file.with_suffix(".partial"), file)
         print(f"{file.name}", flush=True)

@@ -23,6 +23,7 @@ from generator.checkpoint import Autoencoder, load_vae
 from generator.latents import pack
 from generator.native import CANVASES, TOKEN_PX
 from generator.studio.scene import Scene, lay_out, paint, paint_part, sample_scene
+from generator.training.narrow import narrow
 
 SIZES = {"window": 32, "whole": 16}
 """Pictures of a shard."""
@@ -77,7 +78,7 @@ def encode_scene(vae: Autoencoder, scene: Scene, canvas: tuple[int, int], window
         area = skia.IRect.MakeXYWH(*(side * TOKEN_PX for side in (window.left, window.top, window.columns, window.rows)))
         picture = paint_part(scene, *canvas, area.makeOutset(MARGIN_PX, MARGIN_PX))
     pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 127.5 - 1
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), narrow():
         latents = vae.encode(pixels.to(memory_format=torch.channels_last))
     return pack(latents if window is None else latents[:, :, 1:-1, 1:-1]).to(torch.bfloat16)
 

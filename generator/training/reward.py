@@ -20,9 +20,10 @@ from generator.latents import unpack
 from generator.mmdit import MMDiT
 from generator.training.average import WeightAverage
 from generator.training.curves import write_point
+from generator.training.narrow import narrow
 from generator.training.optimizers import Optimizers
 from generator.training.prepare import Window
-from generator.training.train_mmdit import Shard, draw_states, export, flow_loss, load_shards, run
+from generator.training.train_mmdit import Shard, export, flow_loss, load_shards, run
 
 RATE = 1.5e-4
 LIKED, HELD = 0.02, 1.0
@@ -42,7 +43,7 @@ def choose_part(window: Window, rng: Random) -> Tensor:
 
 def rate_pictures(scorer: Scorer, vae: Autoencoder, tokens: Tensor, part: Tensor, grid: tuple[int, int]) -> Tensor:
     """Logits [B] of the decoded part of tokens [B, T, C*4]; grid: (rows, columns) of the part."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with narrow():
         pixels = vae.decode(unpack(tokens[:, part], grid))
         return pool(scorer(pixels.clamp(-1, 1)).float())
 
@@ -51,7 +52,7 @@ def reward_loss(network: nn.Module, frozen: nn.Module, scorer: Scorer, vae: Auto
                 rng: Random) -> tuple[Tensor, float]:
     """(loss, mean logit) of a few pictures of a window, at high and middle noise, where shapes are decided."""
     rows = torch.randperm(len(shard.tokens))[:BATCH]
-    clean, told = shard.tokens[rows].float(), draw_states(shard)[rows]
+    clean, told = shard.tokens[rows].float(), shard.told[rows]
     sigma = torch.empty(len(rows)).uniform_(0.4, 1.0)
     noise = torch.randn_like(clean)
     noisy = torch.lerp(clean, noise, sigma[:, None, None])

@@ -24,6 +24,7 @@ from generator.native import CANVASES, TOKEN_PX
 from generator.studio.scene import lay_out, paint_part, sample_scene
 from generator.training.average import WeightAverage
 from generator.training.flaws import FLAWS
+from generator.training.narrow import narrow
 
 SIDE, CROP_PX = 10, 448
 """Tokens along a window's side, and pixels along the side of what is learned from it."""
@@ -114,7 +115,7 @@ def train(minutes: float, folder: Path, count: int = 420, seed: int = 0) -> Scor
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * min(1, (step + 1) / 50) * max(1 - share, 0.02)
         pixels, labels = draw_batch(pools, rng)
-        with torch.autocast("cpu", torch.bfloat16):
+        with narrow():
             logits = scorer(pixels.to(memory_format=torch.channels_last))
         loss = F.binary_cross_entropy_with_logits(pool(logits.float()), 0.04 + 0.92 * labels)
         optimizer.zero_grad()

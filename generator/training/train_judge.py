@@ -15,6 +15,7 @@ from generator.evaluation.judge import BACKGROUND, CELL_PX, FILE, FOLDER, MOTIF_
 from generator.layout import COUNTS, RELATIONS
 from generator.native import CANVASES, TOKEN_PX
 from generator.studio.scene import MOTIFS, Scene, lay_out, paint, paint_part, sample_scene
+from generator.training.narrow import narrow
 
 BATCH = 48
 LEARNING_RATE = 3e-3
@@ -80,7 +81,7 @@ def train(minutes: float, pool: int = 600, seed: int = 5, *, go_on: bool = False
             for group in optimizer.param_groups:
                 group["lr"] = LEARNING_RATE * min(1, (step + 1) / 50) * max(1 - share, 0.02)
             rows = torch.randint(0, pool, (BATCH,))
-            with torch.autocast("cpu", torch.bfloat16):
+            with narrow():
                 logits = judge(disturb(views[rows], rng).to(memory_format=torch.channels_last))
             logits = logits.float()
             loss = F.cross_entropy(logits[:, :BACKGROUND + 1], motifs[rows], weight=weights, label_smoothing=0.02)

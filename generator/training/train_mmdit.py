@@ -4,6 +4,7 @@ import argparse
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -18,30 +19,44 @@ from generator.config import MINI, MMDiTConfig
 from generator.grounding import complete, show
 from generator.mmdit import MMDiT
 from generator.pipeline import PROJECT
-from generator.scene_code import code_scenes, not_said
-from generator.studio.scene import sample_scene
+from generator.scene_code import code_canvas, code_scenes, not_said
+from generator.studio.scene import Scene, sample_scene
 from generator.training.average import WeightAverage
+from generator.training.budget import Budget
 from generator.training.curves import write_point
-from generator.training.lessons import SceneNumbers, leave_out, number_scenes
+from generator.training.fit_prior import fit_prior
+from generator.training.lessons import number_scenes
+from generator.training.narrow import narrow
 from generator.training.optimizers import Optimizers
 from generator.training.prepare import Window
 from generator.training.resume import load_state, save_state
 
 LEARNING_RATE = 1.5e-3
-UNSAID = 0.03
-"""Share of batches that learn with no prompt at all, for guidance."""
+UNSAID, NO_CANVAS = 0.03, 0.05
+"""Share of batches that learn with no prompt at all, for guidance; and without the canvas, for canvases that are none of ours."""
 RESUME_FILE = "mmdit.pt"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the transformer is told of B pictures. states: [B, T, W]. shown: [B, N, 3], of the tokens that are seen."""
+
+    states: Tensor
+    shown: Tensor
+
+    def __getitem__(self, rows: Tensor) -> "Told":
+        """Of some pictures."""
+        return Told(self.states[rows], self.shown[rows])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """Pictures of one canvas. tokens: [N, T, C*4] bfloat16. shown: [N, T, S], sparse, what each of them shows. seen: [T], the
-    tokens of the grid that they are; None: all.
+    """Pictures of one canvas. tokens: [B, N, C*4] bfloat16. told: of all of them. seen: [N], the tokens of the grid that they
+    are; None: all.
     """
 
     tokens: Tensor
-    shown: Tensor
-    scenes: SceneNumbers
+    told: Told
     grid: tuple[int, int]
     seen: Tensor | None
 
@@ -53,28 +68,30 @@ def load_shards(folder: Path, kind: str) -> list[Shard]:
         content = torch.load(file, weights_only=True)
         columns, rows = content["canvas"]
         seen = None if content["window"] is None else Window(*content["window"]).numbers(columns)
-        scenes = number_scenes([sample_scene(Random(seed)) for seed in content["seeds"]])
-        every = code_scenes(scenes.choices, scenes.colours, scenes.said)
-        shown = torch.stack([show(states, (rows, columns)) for states in every])
-        shown = (shown if seen is None else shown[:, seen]).to_sparse()
-        shards.append(Shard(tokens=content["tokens"], shown=shown, scenes=scenes, grid=(rows, columns), seen=seen))
+        told = tell([sample_scene(Random(seed)) for seed in content["seeds"]], (rows, columns))
+        shown = told.shown if seen is None else told.shown[:, seen]
+        shards.append(Shard(tokens=content["tokens"], told=Told(told.states, shown), grid=(rows, columns), seen=seen))
     if not shards:
         raise FileNotFoundError(f"{folder}: no {kind} shards; run generator.training.prepare first")
     return shards
 
 
+def tell(scenes: Sequence[Scene], grid: tuple[int, int]) -> Told:
+    """What a prompt that says everything tells of these scenes on a canvas of (rows, columns)."""
+    numbers = number_scenes(scenes)
+    every = code_scenes(numbers.choices, numbers.colours, numbers.said)
+    states = [complete(one, grid, scene.seed) for one, scene in zip(every, scenes, strict=True)]
+    return Told(torch.stack(states), torch.stack([show(one, grid) for one in states]))
+
+
 def start_quiet(network: MMDiT) -> MMDiT:
-    """Every gate at zero, so that the blocks start as the identity (Peebles and Xie 2023, adaLN-Zero), and the output as the
-    input's inverse: at high noise the velocity is nearly the noise that comes in.
+    """Every gate at zero, so that the blocks start as the identity (Peebles and Xie 2023, adaLN-Zero), and nothing that the
+    network adds to what its prior says.
     """
     for name, parameter in network.named_parameters():
-        if "modulation" in name or name.startswith("pooled_out."):
+        if "modulation" in name or name.startswith(("pooled_out.", "out.")):
             nn.init.zeros_(parameter)
     nn.init.orthogonal_(network.img_in.weight)
-    network.out.weight.data.copy_(network.img_in.weight.T * 0.6)
-    nn.init.zeros_(network.out.bias)
-    for name, spread in (("shown_in.weight", 0.5), ("shown_gate.weight", 0.15)):
-        nn.init.normal_(network.get_parameter(name), std=spread)
     return network
 
 
@@ -91,46 +108,42 @@ def flow_loss(network: nn.Module, shard: Shard) -> Tensor:
     clean = shard.tokens.float()
     sigma, noise = draw_sigma(len(clean)), torch.randn_like(clean)
     noisy = torch.lerp(clean, noise, sigma[:, None, None])
-    return F.mse_loss(run(network, noisy, draw_states(shard), sigma, shard.grid, shard.seen), noise - clean)
+    return F.mse_loss(run(network, noisy, draw_told(shard), sigma, shard.grid, shard.seen), noise - clean)
 
 
-def draw_states(shard: Shard, rng: torch.Generator | None = None) -> "Told":
-    """What the transformer is told of these scenes: grounded where they stand; of some, less is said, and sometimes nothing."""
-    choices, said = leave_out(shard.scenes.choices, shard.scenes.said, rng)
-    states, shown = code_scenes(choices, shard.scenes.colours, said), shard.shown.to_dense()
-    if torch.rand(1, generator=rng) < UNSAID:
-        states[:], shown = not_said(), torch.zeros_like(shown)
-    told = [complete(one, shard.grid, seed) for one, seed in zip(states, shard.scenes.seeds, strict=True)]
-    return Told(torch.stack(told), shown)
+def draw_told(shard: Shard) -> Told:
+    """What the transformer is told of a shard; of some, nothing, and sometimes not on which canvas."""
+    states, shown = shard.told.states, shard.told.shown
+    pick = float(torch.rand(()))
+    if pick < UNSAID:
+        nothing = torch.cat([not_said(), states[0, -1:]])
+        return Told(nothing.expand(len(states), -1, -1), ground_alone(shown))
+    if pick < UNSAID + NO_CANVAS:
+        states = torch.cat([states[:, :-1], code_canvas((0, 0)).expand(len(states), -1, -1)], dim=1)
+    return Told(states, shown)
 
 
-@dataclass(frozen=True)
-class Told:
-    """What the transformer is told of B pictures. states: [B, T, W]. shown: [B, N, S], of the tokens that are seen."""
-
-    states: Tensor
-    shown: Tensor
-
-    def __getitem__(self, rows: Tensor) -> "Told":
-        """Of some pictures."""
-        return Told(self.states[rows], self.shown[rows])
+def ground_alone(shown: Tensor) -> Tensor:
+    """What tokens show where nothing was asked for: the ground."""
+    return shown * torch.tensor([1, 0, 0], dtype=shown.dtype)
 
 
 def run(network: nn.Module, tokens: Tensor, told: Told, sigma: Tensor, grid: tuple[int, int],
         seen: Tensor | None) -> Tensor:
     """Velocity [B, N, C*4] in float32 of pictures that are told this."""
-    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+    with narrow(), sdpa_kernel(SDPBackend.MATH):
         velocity: Tensor = network(tokens, told.states, sigma, grid=grid, seen=seen, shown=told.shown)
     return velocity.float()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How a run learns. minutes: wall time, all runs together. batch: shards in a step. whole_share: the last part of
-    the time, in which whole canvases are learned from as well as windows. start: a transformer to go on from.
+    """How a run learns. budget: of all runs together. prior_steps: those that the prior is fitted in first. batch: shards in a
+    step. whole_share: the last part of the time, in which whole canvases are learned from as well as windows. start: a
+    transformer to go on from, with its prior.
     """
 
-    minutes: float
+    budget: Budget
     batch: int = 2
     whole_share: float = 0.3
     optimizer: str = "muon"
@@ -138,6 +151,7 @@ class Plan:
     compile: bool = True
     config: MMDiTConfig = MINI
     start: Path | None = None
+    prior_steps: int = 600
 
     def rate_at(self, step: int, share: float) -> float:
         """Warm up over 100 steps, hold, and fall linearly over the second half."""
@@ -145,22 +159,23 @@ class Plan:
 
 
 def train(plan: Plan, folder: Path, seed: int = 0) -> MMDiT:
-    """Train until the plan's minutes are spent; resumes from and writes into `folder`. A line and a point every 20 steps."""
+    """Train until the plan's budget is spent; resumes from and writes into `folder`. A line and a point every 20 steps."""
     torch.manual_seed(seed)
+    windows, wholes = (load_shards(folder / "latents", kind) for kind in ("window", "whole"))
     network = start_quiet(MMDiT(plan.config))
     if plan.start is not None:
         network.load_state_dict(load_transformer(plan.start, is_compiled=True).state_dict())
+    elif not (folder / RESUME_FILE).exists():
+        fit_prior(network.prior, windows + wholes, plan.prior_steps)
     optimizer = Optimizers(network, plan.rate, muon="blocks." if plan.optimizer == "muon" else None,
-                           tables=("shown_in.",))
+                           tables=("prior.tables.",))
     average = WeightAverage(network, decay=0.998)
     step, before = load_state(folder / RESUME_FILE, network, optimizer, average)
-    windows, wholes = (load_shards(folder / "latents", kind) for kind in ("window", "whole"))
     for block in network.blocks if plan.compile else ():
         block.compile()
     rng, started, spent, seen_samples, losses = Random(seed + step), time.monotonic(), before, 0, []
     torch.manual_seed(seed + step)
-    while spent < plan.minutes * 60:
-        share = spent / (plan.minutes * 60)
+    while (share := plan.budget.share(step, spent)) < 1:
         optimizer.set_rate(plan.rate_at(step, share))
         for number in range(plan.batch):
             is_whole = share >= 1 - plan.whole_share and number % 2 == 0
@@ -213,6 +228,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, required=True,
                         help="wall time, all runs together; the learning rate falls to its end")
     parser.add_argument("--folder", type=Path, default=Path("build/training"))
+    parser.add_argument("--prior-steps", type=int, default=Plan.prior_steps, help="in which the prior is fitted first")
     parser.add_argument("--batch", type=int, default=Plan.batch, help="shards in a step")
     parser.add_argument("--start", type=Path, help="folder of a transformer to go on from")
     parser.add_argument("--no-compile", dest="compile", action="store_false", help="without a C++ compiler")
@@ -221,8 +237,9 @@ def main() -> None:
     parser.add_argument("--optimizer", choices=("muon", "adamw"), default=Plan.optimizer)
     parser.add_argument("--rate", type=float, default=LEARNING_RATE)
     chosen = parser.parse_args()
-    train(Plan(minutes=chosen.minutes, batch=chosen.batch, whole_share=chosen.whole_share, optimizer=chosen.optimizer,
-               rate=chosen.rate, start=chosen.start, compile=chosen.compile), chosen.folder)
+    train(Plan(budget=Budget(minutes=chosen.minutes), batch=chosen.batch, whole_share=chosen.whole_share,
+               optimizer=chosen.optimizer, rate=chosen.rate, start=chosen.start, compile=chosen.compile,
+               prior_steps=chosen.prior_steps), chosen.folder)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from generator.text_encoder import (
     TextEncoderConfig,
     load_prompt_reader,
 )
+from generator.training.budget import Budget
 from generator.training.captions import (
     DENSITY_WORDS,
     FILLERS,
@@ -48,6 +49,7 @@ from generator.training.captions import (
 )
 from generator.training.curves import write_point
 from generator.training.lessons import LISTS
+from generator.training.narrow import narrow
 from generator.training.optimizers import Optimizers
 
 BATCH = 48
@@ -162,8 +164,8 @@ def measure_reading(reader: PromptReader, count: int = 600, seed: int = 99) -> d
     return result
 
 
-def train(minutes: float, folder: Path, *, go_on: bool = False, words_share: float = WORDS_SHARE, seed: int = 0) -> PromptReader:
-    """Train for `minutes` of wall time and write folder/text_encoder; a point of the curve every 10 steps, a line every 50.
+def train(budget: Budget, folder: Path, *, go_on: bool = False, words_share: float = WORDS_SHARE, seed: int = 0) -> PromptReader:
+    """Train until the budget is spent and write folder/text_encoder; a point of the curve every 10 steps, a line every 50.
 
     go_on: start from the encoder in `folder`, with whole captions at once.
     """
@@ -185,7 +187,7 @@ def train(minutes: float, folder: Path, *, go_on: bool = False, words_share: flo
         loss = torch.zeros(())
         for captions, only in lessons:
             if captions:
-                with torch.autocast("cpu", torch.bfloat16):
+                with narrow():
                     reading = reader.weigh(reader.tokenize([caption.text for caption in captions]))
                 loss = loss + reading_loss(reading, make_answers(captions, only))
         loss.backward()
@@ -196,7 +198,7 @@ def train(minutes: float, folder: Path, *, go_on: bool = False, words_share: flo
             write_point(folder / "text_curve.jsonl", line)
         if step % 50 == 0:
             print(line, measure_reading(reader, 90) if step % 400 == 0 else "", flush=True)
-        step, share = step + 1, (time.monotonic() - started) / (minutes * 60)
+        step, share = step + 1, budget.share(step + 1, time.monotonic() - started)
     print(json.dumps(measure_reading(reader), indent=1), flush=True)
     _write(reader, folder)
     return reader
@@ -219,7 +221,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("build/training"))
     parser.add_argument("--go-on", action="store_true", help="start from the encoder already in the folder")
     chosen = parser.parse_args()
-    train(chosen.minutes, chosen.folder, go_on=chosen.go_on)
+    train(Budget(minutes=chosen.minutes), chosen.folder, go_on=chosen.go_on)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,9 @@ from generator.mini_vae import MiniVAE
 from generator.native import CANVASES, TOKEN_PX
 from generator.studio.scene import paint, sample_scene
 from generator.training.average import WeightAverage
+from generator.training.budget import Budget
 from generator.training.curves import write_point
+from generator.training.narrow import narrow
 from generator.training.resume import load_state, save_state
 
 CROP_PX, LATENT_PX = 128, 32
@@ -98,8 +100,8 @@ def _schedule(step: int, spent_share: float) -> float:
     return warm * (1 - spent_share) + 1e-3
 
 
-def train(minutes: float, folder: Path, pool_size: int, start: Path | None = None, seed: int = 0) -> MiniVAE:
-    """Train for `minutes` of wall time (all runs together), resuming from `folder`; prints a line every 50 steps.
+def train(budget: Budget, folder: Path, pool_size: int, start: Path | None = None, seed: int = 0) -> MiniVAE:
+    """Train until the budget of all runs together is spent, resuming from `folder`; prints a line every 50 steps.
 
     start: an autoencoder to go on from, with half the learning rate, where `folder` holds no run yet.
     """
@@ -123,11 +125,11 @@ def train(minutes: float, folder: Path, pool_size: int, start: Path | None = Non
         # The linear path stays as it is: its large gradients would drown the rest's under the clipping.
         print(f"linear start: {measure_psnr(vae, held_out):.2f} dB", flush=True)
     rng, started = Random(seed + first), time.monotonic()
-    for step, spent in _ticks(first, before, started, minutes * 60):
+    for step, spent in _ticks(first, before, started, budget):
         for group in optimizer.param_groups:
-            group["lr"] = rate * _schedule(step, spent / (minutes * 60))
+            group["lr"] = rate * _schedule(step, budget.share(step, spent))
         target = sample_crops(pool, rng).to(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        with narrow():
             latents = vae.compress(target)
             out = vae.expand(latents + 0.05 * torch.randn_like(latents))
         loss = reconstruction_loss(out.float(), target) + 3e-4 * latents.float().square().mean()
@@ -151,9 +153,9 @@ def train(minutes: float, folder: Path, pool_size: int, start: Path | None = Non
     return vae
 
 
-def _ticks(step: int, spent: float, started: float, budget_s: float) -> Iterator[tuple[int, float]]:
+def _ticks(step: int, spent: float, started: float, budget: Budget) -> Iterator[tuple[int, float]]:
     before = spent
-    while spent < budget_s:
+    while budget.share(step, spent) < 1:
         yield step, spent
         step, spent = step + 1, before + time.monotonic() - started
 
@@ -174,7 +176,7 @@ def main() -> None:
     parser.add_argument("--pool", type=int, default=900, help="pictures painted at the start and kept in memory")
     chosen = parser.parse_args()
     chosen.folder.mkdir(parents=True, exist_ok=True)
-    train(chosen.minutes, chosen.folder, chosen.pool, chosen.start)
+    train(Budget(minutes=chosen.minutes), chosen.folder, chosen.pool, chosen.start)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,10 @@ class LoraSettings(Section):
     weight: float = Field(default=1.0, ge=-4, le=4)
 
 
+BUNDLED = {"steps": 8, "guidance": 1.0}
+"""What the bundled model is made for."""
+
+
 class GeneratorSettings(Section):
     """Which weights paint, and how."""
 
@@ -69,8 +73,16 @@ class GeneratorSettings(Section):
     max_batch: int = Field(default=4, ge=1, le=64, description="at most so many pictures are painted together")
     tile_px: int = Field(default=2048, ge=256, le=16384, description="larger pictures are decoded in tiles of this side")
     prompt_cache: bool = Field(default=True, description="keep what the text encoder said of a prompt, in the state folder")
-    steps: int = Field(default=24, ge=1, le=200, description="denoising steps, unless the style guide gives them")
-    guidance: float = Field(default=3.0, ge=1, le=30, description="guidance scale, unless the style guide gives it")
+    steps: int = Field(default=24, ge=1, le=200,
+                       description="denoising steps, unless the style guide gives them; 8 with the bundled model")
+    guidance: float = Field(default=3.0, ge=1, le=30,
+                            description="guidance scale, unless the style guide gives it; 1 with the bundled model")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _suit_the_bundled_model(cls, given: Any) -> Any:
+        is_bundled = isinstance(given, dict) and not given.get("checkpoint")
+        return {**BUNDLED, **given} if is_bundled else given
 
 
 class SummarizerSettings(Section):

@@ -57,7 +57,9 @@ class Table(nn.Module):
 
 
 class Prior(nn.Module):
-    """The sum of the ground, the stage and the motif (scene_code.SHOWN_ROWS)."""
+    """The sum of the ground, the stage and the motif (scene_code.SHOWN_ROWS), as sure as the last of them that is there. Row 0 of
+    the last two is nothing. log_variance: of the channels, beside that of the rows.
+    """
 
     def __init__(self, config: MMDiTConfig) -> None:
         super().__init__()
@@ -68,15 +70,13 @@ class Prior(nn.Module):
     def forward(self, shown: Tensor, pooled: Tensor) -> Belief:
         """shown: [B, N, 3]; pooled: [B, W], the sum of a prompt's completed states."""
         mood = read_mood(pooled)
-        mean, spread = mood.new_zeros(()), self.log_variance
+        mean, spread = mood.new_zeros(()), mood.new_zeros(())
         for column, table in enumerate(self.tables):
             numbers, share = shown[..., column], None
             if column == 0:
                 share = (numbers % GROUND_STEPS / GROUND_STEPS)[..., None].to(pooled)
                 numbers = numbers // GROUND_STEPS
             part, part_spread = table(numbers, share, mood)
-            if column > 0:  # row 0 is nothing
-                there = (numbers > 0)[..., None]
-                part, part_spread = part * there, part_spread * there
-            mean, spread = mean + part, spread + part_spread
-        return Belief(mean, spread.clamp(-12, 6).exp())
+            there = (numbers > 0)[..., None] if column > 0 else torch.ones_like(numbers, dtype=torch.bool)[..., None]
+            mean, spread = mean + part * there, torch.where(there, part_spread, spread)
+        return Belief(mean, (spread + self.log_variance).exp())

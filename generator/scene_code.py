@@ -5,6 +5,7 @@ on the canvas it stands. The diffusion transformer is trained on the code of the
 the other.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -86,10 +87,10 @@ def read_colours(states: Tensor) -> list[RGB | None]:
 
 
 def code_canvas(grid: tuple[int, int]) -> Tensor:
-    """The state [1, 256] of a canvas of (rows, columns); all that are not native share one."""
-    columns_rows = (grid[1], grid[0])
-    number = CANVASES.index(columns_rows) if columns_rows in CANVASES else len(CANVASES)
-    return _mark(_CANVAS + number)
+    """The state [1, 256] of a canvas of (rows, columns), or, where that is none of the native ones, of the most like it."""
+    rows, columns = grid
+    unlike = [abs(math.log(columns / wide)) + abs(math.log(rows / high)) for wide, high in CANVASES]
+    return _mark(_CANVAS + unlike.index(min(unlike)))
 
 
 def read_mood(pooled: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class Scorer(nn.Module):
         super().__init__()
 
         def layer(before: int, after: int, stride: int = 1) -> nn.Sequential:
-            return nn.Sequential(nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False), nn.GroupNorm(8, after),
+            return nn.Sequential(nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(after),
                                  nn.SiLU())
 
         self.layers = nn.Sequential(nn.PixelUnshuffle(4), nn.Conv2d(48, width, 1), nn.SiLU(), layer(width, width),

@@ -66,6 +66,7 @@ def distil(minutes: float, folder: Path, seed: int = 0) -> MMDiT:
     torch.manual_seed(seed)
     checkpoint = folder / "mini"
     network = load_transformer(checkpoint / "transformer", is_compiled=True).train().requires_grad_(True)
+    network.prior.requires_grad_(False)
     optimizer, average = Optimizers(network, RATE, muon="blocks."), WeightAverage(network, decay=0.995)
     schedule, rng = read_schedule(checkpoint), Random(seed)
     pairs: list[Pair] = load_pairs(folder / "pairs")

@@ -1,4 +1,4 @@
-"""Lessons: scenes as numbers for training, and how much of a scene a prompt says."""
+"""Lessons: scenes as numbers for training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +15,6 @@ LISTS: dict[str, tuple[str, ...]] = {"motif": tuple(MOTIFS), "second": tuple(MOT
                                      "place": PLACES, "density": DENSITIES, "material": MATERIALS, "light": LIGHTS}
 """What the numbers of each choice stand for."""
 check_lengths([len(LISTS[name]) for name, _ in CHOICES])
-NO_MATERIAL, NO_COLOURS, MAIN_ONLY = 0.08, 0.06, 0.08
-"""How often a prompt does not say it. Place, density and light always come: the seed says them where the prompt does not."""
-MATERIAL = [name for name, _ in CHOICES].index("material")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +36,3 @@ def number_scenes(scenes: Sequence[Scene]) -> SceneNumbers:
         own = torch.tensor(scene.palette.colours) / 255
         colours[row, :len(own)], said[row, :len(own)] = own, True
     return SceneNumbers(choices=torch.tensor(choices), colours=colours, said=said, seeds=tuple(scene.seed for scene in scenes))
-
-
-def leave_out(choices: Tensor, said: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-    """(choices, said) of which each prompt keeps silent about some."""
-    choices, said = choices.clone(), said.clone()
-    choices[torch.rand(len(choices), generator=rng) < NO_MATERIAL, MATERIAL] = CHOICES[MATERIAL][1]
-    pick = torch.rand(len(said), generator=rng)
-    said[pick < NO_COLOURS] = False
-    only = (pick >= NO_COLOURS) & (pick < NO_COLOURS + MAIN_ONLY)
-    said[only] = said[only] & (torch.arange(COLOURS) == 1)
-    return choices, said

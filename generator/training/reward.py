@@ -71,6 +71,7 @@ def train(minutes: float, folder: Path, seed: int = 0) -> MMDiT:
     torch.manual_seed(seed)
     source = folder / "mini" / "transformer"
     network = load_transformer(source, is_compiled=True).train().requires_grad_(True)
+    network.prior.requires_grad_(False)
     frozen, scorer, vae = load_transformer(source, is_compiled=True), load_scorer(), load_vae(folder / "vae")
     optimizer, average = Optimizers(network, RATE, muon="blocks."), WeightAverage(network, decay=0.99)
     shards, rng = load_shards(folder / "latents", "window"), Random(seed)

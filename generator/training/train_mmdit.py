@@ -19,7 +19,7 @@ from generator.config import MINI, MMDiTConfig
 from generator.grounding import complete, show
 from generator.mmdit import MMDiT
 from generator.pipeline import PROJECT
-from generator.scene_code import code_canvas, code_scenes, not_said
+from generator.scene_code import code_scenes
 from generator.studio.scene import Scene, sample_scene
 from generator.training.average import WeightAverage
 from generator.training.budget import Budget
@@ -32,9 +32,7 @@ from generator.training.prepare import Window
 from generator.training.resume import load_state, save_state
 
 LEARNING_RATE = 1.5e-3
-UNSAID, NO_CANVAS = 0.03, 0.05
-"""Share of batches that learn with no prompt at all, for guidance; and without the canvas, for canvases that are none of ours."""
-RESUME_FILE = "mmdit.pt"
+RESUME_FILE, PRIOR_FILE = "mmdit.pt", "prior.pt"
 
 
 @dataclass(frozen=True)
@@ -108,19 +106,7 @@ def flow_loss(network: nn.Module, shard: Shard) -> Tensor:
     clean = shard.tokens.float()
     sigma, noise = draw_sigma(len(clean)), torch.randn_like(clean)
     noisy = torch.lerp(clean, noise, sigma[:, None, None])
-    return F.mse_loss(run(network, noisy, draw_told(shard), sigma, shard.grid, shard.seen), noise - clean)
-
-
-def draw_told(shard: Shard) -> Told:
-    """What the transformer is told of a shard; of some, nothing, and sometimes not on which canvas."""
-    states, shown = shard.told.states, shard.told.shown
-    pick = float(torch.rand(()))
-    if pick < UNSAID:
-        nothing = torch.cat([not_said(), states[0, -1:]])
-        return Told(nothing.expand(len(states), -1, -1), ground_alone(shown))
-    if pick < UNSAID + NO_CANVAS:
-        states = torch.cat([states[:, :-1], code_canvas((0, 0)).expand(len(states), -1, -1)], dim=1)
-    return Told(states, shown)
+    return F.mse_loss(run(network, noisy, shard.told, sigma, shard.grid, shard.seen), noise - clean)
 
 
 def ground_alone(shown: Tensor) -> Tensor:
@@ -165,10 +151,12 @@ def train(plan: Plan, folder: Path, seed: int = 0) -> MMDiT:
     network = start_quiet(MMDiT(plan.config))
     if plan.start is not None:
         network.load_state_dict(load_transformer(plan.start, is_compiled=True).state_dict())
-    elif not (folder / RESUME_FILE).exists():
-        fit_prior(network.prior, windows + wholes, plan.prior_steps)
-    optimizer = Optimizers(network, plan.rate, muon="blocks." if plan.optimizer == "muon" else None,
-                           tables=("prior.tables.",))
+    elif (folder / PRIOR_FILE).exists():
+        network.prior.load_state_dict(torch.load(folder / PRIOR_FILE, weights_only=True))
+    else:
+        torch.save(fit_prior(network.prior, windows + wholes, plan.prior_steps).state_dict(), folder / PRIOR_FILE)
+    network.prior.requires_grad_(False)
+    optimizer = Optimizers(network, plan.rate, muon="blocks." if plan.optimizer == "muon" else None)
     average = WeightAverage(network, decay=0.998)
     step, before = load_state(folder / RESUME_FILE, network, optimizer, average)
     for block in network.blocks if plan.compile else ():

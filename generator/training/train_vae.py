@@ -28,8 +28,10 @@ from generator.training.resume import load_state, save_state
 CROP_PX, LATENT_PX = 128, 32
 ALIGNED_SHARE = 0.6
 """Of the crops: on the grid of latents and not mirrored, as the diffusion transformer's pictures come. The rest: anywhere."""
+SMOOTH, RIPPLE = 2.5 / 127.5, 12.0
+"""Differences below which a place is smooth, and the weight of ripples there when the decoder is polished."""
 BATCH = 16
-LEARNING_RATE = 1e-3
+LEARNING_RATE, POLISH_RATE = 1e-3, 3e-4
 
 
 def paint_pool(count: int, seed: int) -> list[Tensor]:
@@ -42,15 +44,15 @@ def paint_pool(count: int, seed: int) -> list[Tensor]:
     return pool
 
 
-def sample_crops(pool: list[Tensor], rng: Random) -> Tensor:
-    """[BATCH, 3, CROP_PX, CROP_PX] in -1..1, those off the grid mirrored and turned at random. Of three places the busiest is
+def sample_crops(pool: list[Tensor], rng: Random, tries: int = 3) -> Tensor:
+    """[BATCH, 3, CROP_PX, CROP_PX] in -1..1, those off the grid mirrored and turned at random. Of so many places the busiest is
     taken: most of a cover is quiet ground, from which there is little to learn.
     """
     crops = []
     for _ in range(BATCH):
         picture, aligned = rng.choice(pool), rng.random() < ALIGNED_SHARE
         step = LATENT_PX if aligned else 1
-        places = [tuple(step * rng.randint(0, (side - CROP_PX) // step) for side in picture.shape[1:]) for _ in range(3)]
+        places = [tuple(step * rng.randint(0, (side - CROP_PX) // step) for side in picture.shape[1:]) for _ in range(tries)]
         candidates = [picture[:, top:top + CROP_PX, left:left + CROP_PX] for top, left in places]
         crop = max(candidates, key=lambda one: float(one[:, ::4, ::4].float().diff(dim=2).abs().mean()))
         if aligned:
@@ -75,6 +77,23 @@ def reconstruction_loss(out: Tensor, target: Tensor) -> Tensor:
     """L1 on pixels plus L1 on differences between neighbours, which keeps edges sharp. [B, 3, H, W] each."""
     edges = sum(F.l1_loss(out.diff(dim=axis), target.diff(dim=axis)) for axis in (2, 3))
     return F.l1_loss(out, target) + 2 * edges
+
+
+def ripple_loss(out: Tensor, target: Tensor) -> Tensor:
+    """L1 on differences between neighbours where the target has hardly any: what makes a quiet ground look uneasy."""
+    return torch.stack([((target.diff(dim=axis).abs() < SMOOTH) * (out.diff(dim=axis) - target.diff(dim=axis)).abs()).mean()
+                        for axis in (2, 3)]).sum()
+
+
+@torch.no_grad()
+def measure_ripple(vae: MiniVAE, pictures: list[Tensor]) -> float:
+    """Mean difference between neighbours, of 255, where the pictures have none."""
+    values = []
+    for picture in pictures:
+        target = picture[None].float()
+        out = (vae.decode(vae.encode(target / 127.5 - 1)).clamp(-1, 1) + 1) * 127.5
+        values += [float(out.diff(dim=axis).abs()[target.diff(dim=axis) == 0].mean()) for axis in (2, 3)]
+    return sum(values) / len(values)
 
 
 @torch.no_grad()
@@ -153,6 +172,43 @@ def train(budget: Budget, folder: Path, pool_size: int, start: Path | None = Non
     return vae
 
 
+def polish(budget: Budget, folder: Path, pool_size: int, seed: int = 7) -> MiniVAE:
+    """Train the decoder of folder/vae alone, on quiet ground as well as on busy places, until the budget is spent. The latents
+    stay what they are.
+    """
+    torch.manual_seed(seed)
+    source = load_vae(folder / "vae")
+    assert isinstance(source, MiniVAE)
+    vae: MiniVAE = source.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    learned = [*vae.decoder.parameters(), *vae.decode_linear.parameters()]
+    for parameter in learned:
+        parameter.requires_grad_(True)
+    optimizer, average = torch.optim.AdamW(learned, lr=POLISH_RATE, betas=(0.9, 0.95)), WeightAverage(vae, decay=0.995)
+    pool, held_out = paint_pool(pool_size, seed), paint_pool(8, 10_000)
+    print(f"start: {measure_psnr(vae, held_out):.2f} dB, ripple {measure_ripple(vae, held_out):.3f}", flush=True)
+    rng, started = Random(seed), time.monotonic()
+    for step, spent in _ticks(0, 0.0, started, budget):
+        for group in optimizer.param_groups:
+            group["lr"] = POLISH_RATE * _schedule(step, budget.share(step, spent))
+        target = sample_crops(pool, rng, tries=1 + step % 3).to(memory_format=torch.channels_last)
+        with narrow():
+            with torch.no_grad():
+                latents = vae.compress(target)
+            out = vae.expand(latents + 0.03 * torch.randn_like(latents)).float()
+        loss = reconstruction_loss(out, target) + RIPPLE * ripple_loss(out, target)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(learned, 1.0)
+        optimizer.step()
+        average.update(vae)
+        if step % 50 == 0:
+            print(f"step {step} · {spent:.0f} s · loss {loss.item():.4f}", flush=True)
+    average.copy_to(vae)
+    print(f"polished: {measure_psnr(vae.eval(), held_out):.2f} dB, ripple {measure_ripple(vae, held_out):.3f}", flush=True)
+    _write(vae, vae.config, folder / "vae")
+    return vae
+
+
 def _ticks(step: int, spent: float, started: float, budget: Budget) -> Iterator[tuple[int, float]]:
     before = spent
     while budget.share(step, spent) < 1:
@@ -162,7 +218,7 @@ def _ticks(step: int, spent: float, started: float, budget: Budget) -> Iterator[
 
 def _write(vae: MiniVAE, config: MiniVAEConfig, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.contiguous().to(torch.bfloat16) for name, tensor in vae.state_dict().items()}
+    tensors = {name: tensor.contiguous().to(torch.float16) for name, tensor in vae.state_dict().items()}
     save_file(tensors, folder / "diffusion_pytorch_model.safetensors")
     (folder / "config.json").write_text(json.dumps({"_class_name": "MiniVAE", **asdict(config)}, indent=1) + "\n")
 
@@ -174,8 +230,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("build/training"))
     parser.add_argument("--start", type=Path, help="a folder with an autoencoder to go on from")
     parser.add_argument("--pool", type=int, default=900, help="pictures painted at the start and kept in memory")
+    parser.add_argument("--polish", action="store_true", help="the decoder alone, of the autoencoder that is in the folder")
     chosen = parser.parse_args()
     chosen.folder.mkdir(parents=True, exist_ok=True)
+    if chosen.polish:
+        polish(Budget(minutes=chosen.minutes), chosen.folder, chosen.pool)
+        return
     train(Budget(minutes=chosen.minutes), chosen.folder, chosen.pool, chosen.start)
 
 

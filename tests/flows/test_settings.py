@@ -134,3 +134,14 @@ def test_a_value_that_an_adapter_refuses_names_its_section(site, monkeypatch, ch
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.startswith(f"fengmian: {line}")
     assert answer.err.count("\n") == 1
+
+
+def test_the_bundled_model_has_steps_of_its_own(folder):
+    assert (load_settings(folder).generator.steps, load_settings(folder).generator.guidance) == (8, 1.0)
+
+
+@pytest.mark.parametrize(("given", "expected"), [
+    ("{steps: 12}", (12, 1.0)), ("{checkpoint: qwen-image}", (24, 3.0)), ("{checkpoint: qwen-image, steps: 50}", (50, 3.0))])
+def test_steps_that_are_given_win_and_other_checkpoints_keep_theirs(folder, given, expected):
+    (folder / "fengmian.yaml").write_text(f"generator: {given}\n")
+    assert (load_settings(folder).generator.steps, load_settings(folder).generator.guidance) == expected

@@ -4,20 +4,26 @@ import pytest
 import torch
 
 from generator.grounding import Area, ground, stack_shown
-from generator.layout import ARRANGEMENTS, LIGHTS, PLACES, RELATIONS, SIZES, bounds, lay_out
+from generator.layout import ARRANGEMENTS, GROUPS, LIGHTS, PLACES, RELATIONS, SIZES, STAGES, bounds, lay_out
 from generator.native import CANVASES
 from generator.scene_code import (
     CHOICES,
     COLOURS,
-    SHOWN_WIDTH,
+    GROUND_STEPS,
+    SHOWN_ROWS,
     STATES,
     WIDTH,
     code_canvas,
+    code_ground,
     code_scenes,
-    code_square,
     code_stage,
     not_said,
+    number_ground,
+    number_square,
+    number_stage,
     read_choices,
+    read_colours,
+    read_stage,
 )
 
 GRID = (10, 20)
@@ -34,51 +40,65 @@ def ask_for(arrangement="one", place="right", motif=7, second=3, light=0):
 
 
 def shown_on(told, grid=GRID):
-    return told.shown.view(*grid, SHOWN_WIDTH)
+    return told.shown.view(*grid, len(SHOWN_ROWS))
 
 
 def test_what_was_said_is_read_back():
     assert read_choices(ask(motif=5, place=2)) == {**dict.fromkeys(name for name, _ in CHOICES), "motif": 5, "place": 2}
 
 
-def test_no_two_tokens_of_any_square_share_a_state():
-    squares = [code_square(motif, size, mirrored).flatten(0, 1)
-               for motif in (0, 47) for size in SIZES for mirrored in (False, True)]
-    states = torch.cat(squares)
-    assert len(states.unique(dim=0)) == len(states)
+def test_every_token_of_every_square_has_a_row_of_its_own_and_no_row_is_left_over():
+    rows = torch.cat([number_square(motif, size).flatten() for motif in range(48) for size in SIZES])
+    assert torch.equal(rows.sort().values, torch.arange(1, SHOWN_ROWS[2]))
 
 
-def test_light_from_the_right_mirrors_a_square_and_says_so():
-    ordinary, mirrored = code_square(7, 8, mirrored=False), code_square(7, 8, mirrored=True)
-    cells = slice(0, SHOWN_WIDTH - 48 * 2 * 16)
-    assert torch.equal(ordinary[..., cells].flip(1), mirrored[..., cells])
-    assert not (ordinary * mirrored.flip(1))[..., SHOWN_WIDTH - 48 * 2 * 16:].any()
+def test_every_token_of_every_stage_has_a_row_of_its_own_and_no_row_is_left_over():
+    rows = torch.cat([number_stage(group, kind, density).flatten()
+                      for density in (1, 2) for kind in range(STAGES) for group in GROUPS])
+    assert torch.equal(rows.sort().values, torch.arange(1, SHOWN_ROWS[1]))
+
+
+@pytest.mark.parametrize("canvas", [*CANVASES, (40, 10), (2, 2)])
+def test_the_ground_runs_from_the_light_to_its_other_side(canvas):
+    left, right = (number_ground(canvas[::-1], is_right) for is_right in (False, True))
+    assert torch.equal(left.flip(1), right)
+    assert left[0, 0] == left.min()
+    assert left[-1, -1] == left.max()
+    assert left.max() < (SHOWN_ROWS[0] - 1) * GROUND_STEPS
+
+
+@pytest.mark.parametrize("arrangement", ARRANGEMENTS)
+@pytest.mark.parametrize("place", PLACES)
+def test_there_is_a_stage_for_every_group_of_subjects(arrangement, place):
+    for columns, rows in (*CANVASES, (30, 10), (10, 40), (4, 4), (60, 6)):
+        left, top, right, bottom = bounds(lay_out(arrangement, place, columns, rows))
+        assert (right - left, bottom - top) in GROUPS
 
 
 @pytest.mark.parametrize("arrangement", ARRANGEMENTS)
 @pytest.mark.parametrize("canvas", CANVASES)
 def test_exactly_the_tokens_of_the_squares_show_something(arrangement, canvas):
     told = ground(ask_for(arrangement), canvas[::-1], seed=1)
-    assert told.states.shape == (STATES + 2, WIDTH)
+    assert told.states.shape == (STATES + 3, WIDTH)
     wanted = torch.zeros(canvas[::-1], dtype=torch.bool)
     for spot in lay_out(arrangement, "right", *canvas):
         wanted[spot.row:spot.row + spot.size, spot.column:spot.column + spot.size] = True
-    assert torch.equal(shown_on(told, canvas[::-1]).any(-1), wanted)
+    assert torch.equal(shown_on(told, canvas[::-1])[..., 2] > 0, wanted)
 
 
 def test_a_pair_shows_which_is_which():
-    shown = shown_on(ground(ask_for("left of", place="left"), GRID, seed=1))
+    shown = shown_on(ground(ask_for("left of", place="left"), GRID, seed=1))[..., 2]
     first, second = lay_out("left of", "left", 20, 10)
-    assert torch.equal(shown[first.row:first.row + 4, first.column:first.column + 4], code_square(7, 4, mirrored=False))
-    assert torch.equal(shown[second.row:second.row + 4, second.column:second.column + 4], code_square(3, 4, mirrored=False))
+    assert torch.equal(shown[first.row:first.row + 4, first.column:first.column + 4], number_square(7, 4))
+    assert torch.equal(shown[second.row:second.row + 4, second.column:second.column + 4], number_square(3, 4))
     assert first.column < second.column
 
 
 def test_the_one_in_front_covers_the_other():
-    shown = shown_on(ground(ask_for("in front of"), GRID, seed=1))
+    shown = shown_on(ground(ask_for("in front of"), GRID, seed=1))[..., 2]
     behind, front = lay_out("in front of", "right", 20, 10)
-    assert torch.equal(shown[front.row:front.row + 4, front.column:front.column + 4], code_square(7, 4, mirrored=False))
-    assert torch.equal(shown[behind.row, behind.column], code_square(3, 8, mirrored=False)[0, 0])
+    assert torch.equal(shown[front.row:front.row + 4, front.column:front.column + 4], number_square(7, 4))
+    assert torch.equal(shown[behind.row, behind.column], number_square(3, 8)[0, 0])
 
 
 def test_what_is_open_follows_the_seed_and_what_is_said_stays():
@@ -86,20 +106,43 @@ def test_what_is_open_follows_the_seed_and_what_is_said_stays():
     assert {one["place"] for one in found} == {1}
     assert {one["density"] for one in found} == {0, 1, 2}
     assert {one["light"] for one in found} == set(range(len(LIGHTS)))
-    assert {one["material"] for one in found} == {None}
+    assert {one["material"] for one in found} == set(range(5))
     free = {read_choices(ground(ask(motif=4), GRID, seed).states)["place"] for seed in range(60)}
     assert free == set(range(len(PLACES)))
     assert torch.equal(ground(ask(motif=4), GRID, seed=9).states, ground(ask(motif=4), GRID, seed=9).states)
 
 
+def test_colours_come_as_the_studio_paints_with_them():
+    colours = torch.tensor([[[240, 240, 240], [31, 79, 163], [200, 200, 200], [20, 20, 20], [0, 0, 0]]]) / 255
+    said = torch.tensor([[True, True, True, True, False]])
+    numbers = torch.tensor([[4, *(count for _, count in CHOICES[1:])]])
+    states = ground(code_scenes(numbers, colours, said)[0], GRID, seed=0).states
+    assert read_colours(states) == [(240, 240, 240), (31, 79, 163), (20, 20, 20), (200, 200, 200), (31, 79, 163)]
+    assert torch.equal(states[-2], code_ground(False)[0])
+
+
+def test_colours_that_are_not_said_come_from_the_seed_and_those_that_are_stay():
+    numbers = torch.tensor([[4, *(count for _, count in CHOICES[1:])]])
+    only_main = torch.tensor([[False, True, False, False, False]])
+    states = code_scenes(numbers, torch.full((1, COLOURS, 3), 0.2), only_main)[0]
+    found = [read_colours(ground(states, GRID, seed).states) for seed in range(30)]
+    assert {one[1] for one in found} == {(51, 51, 51)}
+    assert len({one[0] for one in found}) > 10
+    assert all(None not in one for one in found)
+
+
+def test_the_stage_is_read_back():
+    assert {read_stage(ground(ask(motif=4, density=2), GRID, seed).states) for seed in range(9)} == {0, 1, 2}
+
+
 def test_a_prompt_without_a_motif_gets_no_subject():
     told = ground(not_said(), GRID, seed=0)
     assert torch.equal(told.states, torch.cat([not_said(), code_canvas(GRID)]))
-    assert not told.shown.any()
+    assert not told.shown[:, 1:].any()
 
 
 def test_subjects_are_laid_out_inside_an_area():
-    shown = shown_on(ground(ask_for(place="centre"), GRID, seed=0, area=Area(top=1, left=9, rows=8, columns=10))).any(-1)
+    shown = shown_on(ground(ask_for(place="centre"), GRID, seed=0, area=Area(top=1, left=9, rows=8, columns=10)))[..., 2] > 0
     inside = torch.zeros_like(shown)
     inside[1:9, 9:19] = True
     assert shown.any()
@@ -115,7 +158,7 @@ def test_a_canvas_of_any_size_gets_a_layout(canvas, arrangement):
             assert min(left, top) >= 0
             assert right <= canvas[0]
             assert bottom <= canvas[1]
-        assert shown_on(ground(ask_for(arrangement, place), canvas[::-1], 0), canvas[::-1]).any()
+        assert (shown_on(ground(ask_for(arrangement, place), canvas[::-1], 0), canvas[::-1])[..., 2] > 0).any()
 
 
 def test_published_networks_are_shown_nothing():
@@ -128,5 +171,5 @@ def test_canvas_and_stage_use_coordinates_that_no_prompt_uses():
     said = code_scenes(torch.zeros(1, len(CHOICES), dtype=torch.long), torch.rand(1, COLOURS, 3),
                        torch.ones(1, COLOURS, dtype=torch.bool))[0]
     used = torch.cat([said, not_said(), ask(motif=47, second=47)]).abs().sum(0) > 0
-    for codes in (code_canvas(GRID), code_canvas((3, 5)), code_stage(0), code_stage(2)):
+    for codes in (code_canvas(GRID), code_canvas((3, 5)), code_stage(0), code_stage(2), code_ground(False), code_ground(True)):
         assert not (used & (codes[0] > 0)).any()

@@ -8,6 +8,7 @@ import torch
 from generator.checkpoint import load_transformer, save_transformer
 from generator.config import MINI, QWEN_IMAGE, TINY, MMDiTConfig
 from generator.mmdit import MMDiT
+from generator.scene_code import WIDTH
 
 TOLERANCE = 1e-5
 
@@ -133,23 +134,25 @@ def test_a_part_of_the_tokens_is_that_part_of_the_grid():
 @pytest.fixture
 def shown_network():
     torch.manual_seed(0)
-    return MMDiT(replace(TINY, pooled_projection_dim=TINY.joint_attention_dim, shown_dim=6, shown_rank=8)).eval()
+    wide = replace(TINY, joint_attention_dim=WIDTH, pooled_projection_dim=WIDTH, shown_rows=(33, 9, 9), shown_ranks=(2, 2, 4))
+    return MMDiT(wide).eval()
 
 
 def test_what_a_token_shows_is_added_where_it_stands(shown_network):
-    img, txt, sigma = torch.randn(1, 12, TINY.in_channels), torch.randn(1, 5, TINY.joint_attention_dim), torch.tensor([0.5])
-    shown = torch.zeros(1, 12, 6)
+    img, txt, sigma = torch.randn(1, 12, TINY.in_channels), torch.randn(1, 5, WIDTH), torch.tensor([0.5])
+    shown = torch.zeros(1, 12, 3, dtype=torch.int32)
     with torch.no_grad():
         nothing = shown_network(img, txt, sigma, grid=(3, 4), shown=shown)
-        shown[0, 7] = 20.0
+        shown[0, 7, 2] = 5
         changed = (shown_network(img, txt, sigma, grid=(3, 4), shown=shown) - nothing).abs().mean(-1)[0]
     assert changed.argmax() == 7
     assert changed[7] > 2 * changed.median()
 
 
 def test_pooled_prompts_of_any_lengths_do_not_touch_each_other(shown_network):
-    img, sigma, shown = torch.randn(3, 12, TINY.in_channels), torch.tensor([0.5]), torch.randn(3, 12, 6)
-    txt = [torch.randn(tokens, TINY.joint_attention_dim) for tokens in (4, 6, 4)]
+    img, sigma = torch.randn(3, 12, TINY.in_channels), torch.tensor([0.5])
+    shown = torch.randint(0, 9, (3, 12, 3), dtype=torch.int32)
+    txt = [torch.randn(tokens, WIDTH) for tokens in (4, 6, 4)]
     with torch.no_grad():
         together = shown_network(img, txt, sigma, grid=(3, 4), shown=shown)
         for row in range(3):
@@ -159,20 +162,20 @@ def test_pooled_prompts_of_any_lengths_do_not_touch_each_other(shown_network):
     assert (other - together[:1]).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("change", [{"pooled_projection_dim": 5}, {"shown_dim": 6}])
+@pytest.mark.parametrize("change", [{"pooled_projection_dim": 5}, {"shown_rows": (33, 9, 9)}])
 def test_conditions_that_do_not_fit_are_refused(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         replace(TINY, **change)
 
 
 def test_what_a_network_cannot_use_is_refused_and_never_ignored(shown_network):
-    img, txt, sigma = torch.randn(1, 12, TINY.in_channels), torch.randn(1, 5, TINY.joint_attention_dim), torch.tensor([0.5])
-    shown = torch.zeros(1, 12, 6)
+    img, txt, sigma = torch.randn(1, 12, TINY.in_channels), torch.randn(1, 5, WIDTH), torch.tensor([0.5])
+    shown = torch.zeros(1, 12, 3, dtype=torch.int32)
     with pytest.raises(ValueError, match="shown is None"):
         shown_network(img, txt, sigma, grid=(3, 4))
-    with pytest.raises(ValueError, match=r"shown is \[1, 12, 5\]"):
-        shown_network(img, txt, sigma, grid=(3, 4), shown=shown[..., :5])
+    with pytest.raises(ValueError, match=r"shown is \[1, 12, 2\]"):
+        shown_network(img, txt, sigma, grid=(3, 4), shown=shown[..., :2])
     with pytest.raises(ValueError, match="takes noise levels"):
         shown_network(img, txt, shown_network.modulate(sigma), grid=(3, 4), shown=shown)
     with pytest.raises(ValueError, match="must be None"):
-        MMDiT(TINY)(img, txt, sigma, grid=(3, 4), shown=shown)
+        MMDiT(TINY)(img, txt[..., :TINY.joint_attention_dim], sigma, grid=(3, 4), shown=shown)

@@ -32,11 +32,11 @@ def test_there_are_enough_motifs_and_palettes():
 
 
 @pytest.mark.parametrize("motif", list(MOTIFS))
-def test_a_motif_paints_itself_the_same_each_time_and_mirrored_in_the_other_light(motif):
+def test_a_motif_paints_itself_the_same_each_time_and_shaded_from_the_other_side_in_the_other_light(motif):
     first = paint(make_scene(motif), *SMALL)
     assert np.array_equal(first, paint(make_scene(motif), *SMALL))
     other = paint(make_scene(motif, light="right"), *SMALL)
-    assert np.abs(first.astype(int) - other[:, ::-1]).mean() < 1
+    assert 0.5 < np.abs(first.astype(int) - other).mean() < 12
 
 
 @pytest.mark.parametrize("motif", list(MOTIFS))

@@ -12,10 +12,10 @@ from generator.config import MiniVAEConfig, MMDiTConfig
 from generator.mini_vae import MiniVAE
 from generator.mmdit import MMDiT
 from generator.pipeline import PROJECT
-from generator.scene_code import SHOWN_WIDTH, WIDTH
+from generator.scene_code import SHOWN_ROWS, WIDTH
 from generator.text_encoder import HEX_TOKEN, TOKENIZER_FILE, MiniTextEncoder, TextEncoderConfig
 
-GROUNDED = {"pooled_projection_dim": WIDTH, "shown_dim": SHOWN_WIDTH, "shown_rank": 8}
+GROUNDED = {"pooled_projection_dim": WIDTH, "shown_rows": SHOWN_ROWS, "shown_ranks": (2, 2, 4)}
 """Settings of a transformer whose tokens are told what they show."""
 TEXTS = ("云原生架构的设计思路，极简插画，构图疏朗，浅色调。", "A minimal illustration of how caching keeps small sites fast.")
 

@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -66,10 +67,10 @@ Rows = list[dict[str, float]]
 
 
 def read_prompts(limit: int | None = None) -> list[Prompt]:
-    """The held-out prompts; with a limit, that many, evenly spread over groups and tongues."""
+    """The held-out prompts; with a limit, that many of them, always the same ones, drawn from all."""
     lines = PROMPTS.read_text(encoding="utf-8").splitlines()
     if limit is not None and limit < len(lines):
-        lines = [lines[int(index * len(lines) / limit)] for index in range(limit)]
+        lines = [lines[index] for index in sorted(Random(0).sample(range(len(lines)), limit))]
     prompts = []
     for line in lines:
         content = json.loads(line)

@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flows.settings import BUNDLED
 from generator.evaluation.colours import palette_distance
+from generator.evaluation.judge import find, load_judge
 from generator.pipeline import BUNDLED_FOLDER, CoverPainter
 from generator.request import CoverRequest
 from generator.studio.palettes import PALETTES
 
 MEGABYTE = 1_000_000
-STEPS = 12
+STEPS, GUIDANCE = BUNDLED["steps"], BUNDLED["guidance"]
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +22,8 @@ def painter():
 
 
 def paint(painter, prompt, *, size=(1200, 630), seed=1, steps=STEPS):
-    image = painter.generate(CoverRequest(prompt=prompt, negative="", width=size[0], height=size[1], steps=steps, guidance=3.0,
-                                          seed=seed, checkpoint=painter.checkpoint))
+    image = painter.generate(CoverRequest(prompt=prompt, negative="", width=size[0], height=size[1], steps=steps,
+                                          guidance=GUIDANCE, seed=seed, checkpoint=painter.checkpoint))
     return np.frombuffer(image.rgb, np.uint8).reshape(image.height, image.width, 3)
 
 
@@ -61,6 +63,21 @@ def test_the_subject_stands_where_it_is_asked_to(painter, prompt, side):
         change = np.abs(np.diff(paint(painter, prompt, seed=seed).astype(int), axis=1)).sum((0, 2))
         edges += [change[:600].sum(), change[600:].sum()]
     assert edges.argmax() == side
+
+
+@pytest.mark.parametrize(("prompt", "motif", "count"), [
+    ("灯塔，主体位于右侧，主色 #2F4A3E", "beacon", 1), ("一枚火箭，金属质感，午夜蓝配色", "rocket", 1),
+    ("a coffee cup in the centre, clay, palette #F6E8DD and #B85C38", "cup", 1),
+    ("云原生架构的设计思路，on the left", "cloud", 1), ("three gears, on the left, brushed metal", "gear", 3),
+    ("两个盾牌，画面中央，玻璃质感", "shield", 2)])
+def test_what_is_asked_for_is_what_the_judge_sees(painter, prompt, motif, count):
+    found = find(load_judge(), paint(painter, prompt, seed=5))
+    assert [(one.motif, one.count) for one in found[:1]] == [(motif, count)]
+
+
+def test_a_pair_stands_as_it_is_asked_to(painter):
+    found = {one.motif: one for one in find(load_judge(), paint(painter, "书在钟表左边，画面中央，主色 #1F4FA3", seed=2))}
+    assert found["book"].x < found["clock"].x
 
 
 def test_weights_are_safetensors_only():

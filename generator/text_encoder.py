@@ -31,17 +31,13 @@ TOKENIZER_FILE = "tokenizer.json"
 
 @dataclass(frozen=True, kw_only=True)
 class TextEncoderConfig:
-    """Sizes of the text encoder. states: how many learned state tokens leave it, each state_width wide, in the weights of 0.1;
-    0 for one that decides.
-    """
+    """Sizes of the text encoder."""
 
     vocabulary: int
     width: int = 192
     heads: int = 4
     layers: int = 3
     max_tokens: int = 320
-    states: int = 0
-    state_width: int = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,12 +108,9 @@ class MiniTextEncoder(nn.Module):
         for table in (self.embed, self.order_embed):  # small, so that training decides what a word means
             nn.init.normal_(table.weight, std=0.1)
         self.positions = nn.Parameter(torch.randn(config.max_tokens, config.width) * 0.02)
-        self.queries = nn.Parameter(torch.randn(config.states or STATES, config.width) * 0.2)
+        self.queries = nn.Parameter(torch.randn(STATES, config.width) * 0.2)
         self.layers = nn.ModuleList(EncoderLayer(config.width, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
-        if config.states:
-            self.out = nn.Linear(config.width, config.state_width)
-            return
         self.choices = nn.ModuleList(nn.Linear(config.width, count + 1) for _, count in CHOICES)
         self.colour = nn.Linear(config.width, 4)
 
@@ -175,10 +168,7 @@ class PromptReader:
         return [self.read_batch([prompt])[0] for prompt in prompts]
 
     def read_batch(self, prompts: list[str]) -> Tensor:
-        """States [B, 12, 256] in the encoder's dtype, or those that it has learned."""
-        if self.encoder.config.states:
-            states: Tensor = self.encoder.out(self.encoder.look(self._there(self.tokenize(prompts))))
-            return states
+        """States [B, 12, 256] in the encoder's dtype."""
         choices, colours, said = self.decide(prompts)
         return code_scenes(choices, colours, said).to(self.encoder.positions)
 

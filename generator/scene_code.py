@@ -87,9 +87,9 @@ def read_colours(states: Tensor) -> list[RGB | None]:
 
 
 def code_canvas(grid: tuple[int, int]) -> Tensor:
-    """The state [1, 256] of a canvas of (rows, columns), or, where that is none of the native ones, of the most like it."""
+    """The state [1, 256] of a canvas of (rows, columns), or of the native one nearest in its ratio."""
     rows, columns = grid
-    unlike = [abs(math.log(columns / wide)) + abs(math.log(rows / high)) for wide, high in CANVASES]
+    unlike = [abs(math.log(columns / rows * high / wide)) for wide, high in CANVASES]
     return _mark(_CANVAS + unlike.index(min(unlike)))
 
 

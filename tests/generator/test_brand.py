@@ -13,7 +13,7 @@ from generator.options import ModelOptions
 from generator.pipeline import CoverPainter, fit
 from generator.request import CoverImage
 from generator.revision import revision
-from generator.scene_code import CHOICES, code_choices, not_said
+from generator.scene_code import CHOICES, COLOURS, code_choices, code_scenes, not_said
 from generator.training.brand import BrandPlan, learn_brand, split_lessons
 from generator.training.brand_distance import describe, palette_distance, style_distance, take_view
 from generator.training.brand_example import choose_motifs, draw_brand
@@ -25,6 +25,7 @@ from generator.training.brand_lessons import (
     leave_out_look,
     make_lesson,
     paint_priors,
+    silence,
 )
 from generator.training.brand_lora import attach_sides, is_ours, write_sides
 from tests.generator.tiny_bundled import write_tiny_bundled
@@ -168,13 +169,17 @@ def test_tokens_beyond_the_picture_do_not_count(grounded):
     assert not inside[:, -1].any()
 
 
-def test_bare_prompts_of_a_grounded_checkpoint_say_nothing_of_the_look(grounded):
+def test_bare_prompts_of_a_grounded_checkpoint_leave_the_look_to_the_seed(grounded):
     lesson, = make_lessons(grounded, 1)
-    full, bare = lesson.full.states, lesson.bare.states
-    rows, others = list(LOOK_STATES), [row for row in range(len(full)) if row not in LOOK_STATES]
-    assert torch.equal(bare[rows], not_said()[rows])
-    assert torch.equal(bare[others], full[others])
     assert lesson.bare.shown is not None
+    parts, said = CoverPainter(grounded).parts, torch.zeros(1, len(CHOICES), dtype=torch.long)
+    states = code_scenes(said, torch.full((1, COLOURS, 3), 0.3), torch.ones(1, COLOURS, dtype=torch.bool))[0]
+    full, first, second = (parts.ground(one, (10, 20), seed).states
+                           for one, seed in ((states, 1), (silence(states), 1), (silence(states), 2)))
+    rows, others = list(LOOK_STATES), [row for row in range(len(CHOICES)) if row not in LOOK_STATES]
+    assert not torch.equal(first[rows], full[rows])
+    assert not torch.equal(first[rows], second[rows])
+    assert torch.equal(first[others], full[others])
 
 
 @pytest.mark.parametrize("place", ["left", "right"])

@@ -1,5 +1,6 @@
 """Denoising: drafts of pictures to latents, by the networks of one checkpoint. A batch changes no picture in it."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from generator.parts import Parts
 from generator.sampler import Keep, Trajectory, begin, guide, sample
 from generator.schedule import noise_levels
 from generator.step_cache import StepCache
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +53,14 @@ def denoise(parts: Parts, drafts: Sequence[Draft], lora: str | None = None, step
     first = drafts[0]
     if any(draft.batch_key != first.batch_key for draft in drafts) or (step_cache and len(drafts) > 1):
         raise ValueError("batch: its pictures must agree in size, steps and strength, and be one where steps are cached")
-    states = parts.read([draft.prompt for draft in drafts] + [draft.negative for draft in drafts if draft.guidance > 1])
+    is_guided = [draft.guidance > 1 and not parts.has_canvases for draft in drafts]
+    if parts.has_canvases and any(draft.guidance > 1 for draft in drafts):
+        log.warning("guidance %s is not used: this checkpoint paints without", max(draft.guidance for draft in drafts))
+    states = parts.read([draft.prompt for draft in drafts]
+                        + [draft.negative for draft, guided in zip(drafts, is_guided, strict=True) if guided])
     told = [parts.ground(states[draft.prompt], draft.grid, draft.seed, find_area(draft)) for draft in drafts]
-    untold = [parts.ground(states[draft.negative], draft.grid, draft.seed) if draft.guidance > 1 else None for draft in drafts]
+    untold = [parts.ground(states[draft.negative], draft.grid, draft.seed) if guided else None
+              for draft, guided in zip(drafts, is_guided, strict=True)]
     network = parts.transformer(lora)
     sigmas = noise_levels(first.steps, first.grid[0] * first.grid[1], parts.schedule)
     sigmas = sigmas[int(first.steps - first.steps * first.strength):]
@@ -61,7 +69,7 @@ def denoise(parts: Parts, drafts: Sequence[Draft], lora: str | None = None, step
 
     def velocity(rows: list[int], tokens: Tensor, step: int) -> Tensor:
         found: Tensor
-        guided = [place for place, row in enumerate(rows) if drafts[row].guidance > 1]
+        guided = [place for place, row in enumerate(rows) if is_guided[row]]
         asked = [told[row] for row in rows] + [one for place in guided if (one := untold[rows[place]]) is not None]
         img = torch.cat([tokens, tokens[guided]]).to(parts.dtype)
         level = sigmas[step:step + 1] if modulation is None else modulation.at(step)

@@ -59,7 +59,7 @@ class Grounded:
 def ground(states: Tensor, grid: tuple[int, int], seed: int, area: Area | None = None) -> Grounded:
     """The prompt's states [12, W] on a canvas of (rows, columns); subjects inside `area`, by default the whole canvas.
 
-    A prompt without a motif gets no subject: that is what guidance compares with.
+    A prompt without a motif gets no subject.
     """
     told = complete(states, grid, seed)
     return Grounded(told, show(told, grid, area))

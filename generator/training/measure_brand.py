@@ -30,7 +30,7 @@ from generator.training.brand_example import PLACES, choose_motifs, draw_brand, 
 from generator.training.brand_lessons import make_lesson, paint_priors
 
 SIZE = (1200, 630)
-STEPS, GUIDANCE = 24, 3.0
+STEPS, GUIDANCE = 8, 1.0
 PRIOR_SHARE = 0.1
 SAID_MATERIALS = {"zh": "玻璃质感", "en": "brushed metal"}
 

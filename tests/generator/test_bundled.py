@@ -1,5 +1,6 @@
 """The weights that ship: they fit, they load, they paint what is asked, and the same again from the same seed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +83,12 @@ def test_a_pair_stands_as_it_is_asked_to(painter):
 
 def test_weights_are_safetensors_only():
     assert {file.suffix for file in Path(BUNDLED_FOLDER).rglob("*") if file.is_file()} <= {".safetensors", ".json", ".md"}
+
+
+def test_guidance_is_not_used_and_that_is_said(painter, caplog):
+    request = CoverRequest(prompt="齿轮，主体位于左侧", negative="", width=640, height=336, steps=2, guidance=1.0, seed=1,
+                           checkpoint=painter.checkpoint)
+    plain = painter.generate(request)
+    assert not caplog.messages
+    assert painter.generate(replace(request, guidance=4.0)).rgb == plain.rgb
+    assert caplog.messages == ["guidance 4.0 is not used: this checkpoint paints without"]

@@ -55,7 +55,7 @@ def denoise(parts: Parts, drafts: Sequence[Draft], lora: str | None = None, step
         raise ValueError("batch: its pictures must agree in size, steps and strength, and be one where steps are cached")
     is_guided = [draft.guidance > 1 and not parts.has_canvases for draft in drafts]
     if parts.has_canvases and any(draft.guidance > 1 for draft in drafts):
-        log.warning("guidance %s is not used: this checkpoint paints without", max(draft.guidance for draft in drafts))
+        log.info("guidance %s is not used: this checkpoint paints without", max(draft.guidance for draft in drafts))
     states = parts.read([draft.prompt for draft in drafts]
                         + [draft.negative for draft, guided in zip(drafts, is_guided, strict=True) if guided])
     told = [parts.ground(states[draft.prompt], draft.grid, draft.seed, find_area(draft)) for draft in drafts]

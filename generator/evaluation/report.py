@@ -8,7 +8,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -67,10 +66,11 @@ Rows = list[dict[str, float]]
 
 
 def read_prompts(limit: int | None = None) -> list[Prompt]:
-    """The held-out prompts; with a limit, that many of them, always the same ones, drawn from all."""
+    """The held-out prompts; with a limit, that many, evenly spread over groups and, as they lie in turn, over tongues."""
     lines = PROMPTS.read_text(encoding="utf-8").splitlines()
     if limit is not None and limit < len(lines):
-        lines = [lines[index] for index in sorted(Random(0).sample(range(len(lines)), limit))]
+        turn = len(TONGUES) if len(lines) >= len(TONGUES) * limit else 1
+        lines = [lines[int(index * len(lines) / limit) + index % turn] for index in range(limit)]
     prompts = []
     for line in lines:
         content = json.loads(line)

@@ -9,7 +9,7 @@ from flows import brand_files, branding
 from generator.lora import load_lora
 
 WIDTH, HEIGHT = 128, 64
-FAST = ("--minutes", "0.05", "--rank", "2")
+FAST = ("--minutes", "0.15", "--rank", "2")
 
 
 @pytest.fixture

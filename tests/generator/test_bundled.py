@@ -86,6 +86,7 @@ def test_weights_are_safetensors_only():
 
 
 def test_guidance_is_not_used_and_that_is_said(painter, caplog):
+    caplog.set_level("INFO", logger="generator.denoise")
     request = CoverRequest(prompt="齿轮，主体位于左侧", negative="", width=640, height=336, steps=2, guidance=1.0, seed=1,
                            checkpoint=painter.checkpoint)
     plain = painter.generate(request)

@@ -138,3 +138,12 @@ def test_the_lexicon_is_large_and_finds_words_inside_compounds():
     assert "cloud" in motifs_of("云原生架构")
     assert "cloud" in motifs_of("Cloud-native, explained")
     assert motifs_of("qqq") == frozenset()
+
+
+@pytest.mark.parametrize("limit", [3, 6, 36, 60, 180, 360])
+def test_a_limit_draws_from_every_tongue(limit):
+    from generator.evaluation.report import TONGUES, read_prompts
+
+    prompts = read_prompts(limit)
+    assert len({prompt.text for prompt in prompts}) == limit
+    assert {prompt.tongue for prompt in prompts} == set(TONGUES)

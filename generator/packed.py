@@ -1,13 +1,22 @@
 """Linear layers for inference on a CPU, their weights laid out once as oneDNN multiplies them fastest."""
 
+import platform
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-PACKED_DTYPES = (torch.float32, torch.bfloat16)
 Activation = tuple[str, list[float], str]
 GELU: Activation = ("gelu", [], "tanh")
 NOTHING: Activation = ("none", [], "")
+
+
+def can_pack(dtype: torch.dtype) -> bool:
+    """Whether this processor can pack weights of a dtype: bfloat16 wants AVX-512 with BW, VL and DQ, or AVX-NE-CONVERT."""
+    if dtype == torch.bfloat16 and platform.machine() == "x86_64":
+        has = torch.cpu.get_capabilities()
+        return bool(has.get("avx_ne_convert") or all(has.get(name) for name in ("avx512_bw", "avx512_vl", "avx512_dq")))
+    return dtype in (torch.float32, torch.bfloat16)
 
 
 class GeluLinear(nn.Linear):

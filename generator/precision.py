@@ -7,7 +7,7 @@ from torch import nn
 
 from generator.errors import GeneratorError
 from generator.options import Precision
-from generator.packed import PACKED_DTYPES, PackedLinear
+from generator.packed import PackedLinear, can_pack
 
 FLOAT8_MIN_WIDTH = 16
 """A GPU multiplies float8 matrices only where both sides are multiples of it."""
@@ -27,7 +27,7 @@ def finish_linear(layer: nn.Linear, precision: Precision, *, is_compiled: bool =
     if precision == "float8":
         return _to_float8(layer)
     on_cpu = not is_compiled and layer.weight.device.type == "cpu" and torch.backends.mkldnn.is_available()
-    return PackedLinear(layer) if on_cpu and layer.weight.dtype in PACKED_DTYPES else layer
+    return PackedLinear(layer) if on_cpu and can_pack(layer.weight.dtype) else layer
 
 
 def _to_float8(layer: nn.Linear) -> nn.Module:

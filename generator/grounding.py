@@ -32,7 +32,7 @@ from generator.scene_code import (
 )
 from generator.studio.palettes import Palette, sample_palette
 
-OPEN = {"place": len(PLACES), "density": len(DENSITIES), "material": 5, "light": len(LIGHTS)}
+OPEN = {"place": len(PLACES), "density": len(DENSITIES), "material": dict(CHOICES)["material"], "light": len(LIGHTS)}
 """Choices that the seed makes where the prompt does not, and how many there are to choose from."""
 
 

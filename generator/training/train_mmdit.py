@@ -137,7 +137,7 @@ class Plan:
     compile: bool = True
     config: MMDiTConfig = MINI
     start: Path | None = None
-    prior_steps: int = 600
+    prior_steps: int = 1500
 
     def rate_at(self, step: int, share: float) -> float:
         """Warm up over 100 steps, hold, and fall linearly over the second half."""

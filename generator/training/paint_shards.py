@@ -13,11 +13,9 @@ from torch import Tensor
 
 from generator.checkpoint import load_transformer
 from generator.mmdit import MMDiT
-from generator.sampler import guide
-from generator.scene_code import code_canvas, not_said
 from generator.schedule import ScheduleConfig, noise_levels
 from generator.shards import read_json
-from generator.training.train_mmdit import Shard, Told, ground_alone, load_shards, run
+from generator.training.train_mmdit import Shard, Told, load_shards, run
 
 
 def draw_noise(tokens: Tensor, seed: int) -> Tensor:
@@ -26,15 +24,12 @@ def draw_noise(tokens: Tensor, seed: int) -> Tensor:
 
 
 @torch.inference_mode()
-def paint(network: MMDiT, shard: Shard, told: Told, noise: Tensor, sigmas: Tensor, guidance: float = 1.0) -> Tensor:
+def paint(network: MMDiT, shard: Shard, told: Told, noise: Tensor, sigmas: Tensor) -> Tensor:
     """Tokens [N, T, C*4] at the end of Euler steps from `noise` along sigmas [steps + 1]."""
     tokens = noise
-    untold = Told(torch.cat([not_said(), code_canvas(shard.grid)]).expand(len(tokens), -1, -1), ground_alone(told.shown))
     for step in range(len(sigmas) - 1):
         level = sigmas[step].expand(len(tokens))
         velocity = run(network, tokens, told, level, shard.grid, shard.seen)
-        if guidance > 1:
-            velocity = guide(velocity, run(network, tokens, untold, level, shard.grid, shard.seen), guidance)
         tokens = tokens + float(sigmas[step + 1] - sigmas[step]) * velocity
     return tokens
 
@@ -52,7 +47,6 @@ def main() -> None:
     parser.add_argument("--out", default="pairs", help="folder in the training folder")
     parser.add_argument("--most", type=int, default=1000, help="shards")
     parser.add_argument("--steps", type=int, default=24)
-    parser.add_argument("--guidance", type=float, default=1.0)
     chosen = parser.parse_args()
     checkpoint, target = chosen.folder / "mini", chosen.folder / chosen.out
     target.mkdir(parents=True, exist_ok=True)
@@ -63,7 +57,7 @@ def main() -> None:
         if file.exists():
             continue
         sigmas = noise_levels(chosen.steps, shard.grid[0] * shard.grid[1], read_schedule(checkpoint))
-        tokens = paint(network, shard, shard.told, draw_noise(shard.tokens, number), sigmas, chosen.guidance)
+        tokens = paint(network, shard, shard.told, draw_noise(shard.tokens, number), sigmas)
         torch.save({"tokens": tokens.to(torch.bfloat16), "states": shard.told.states.to(torch.bfloat16).to_sparse(),
                     "shown": shard.told.shown, "noise_seed": number, "canvas": shard.grid[::-1],
                     "seen": shard.seen}, file.with_suffix(".partial"))

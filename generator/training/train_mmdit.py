@@ -109,11 +109,6 @@ def flow_loss(network: nn.Module, shard: Shard) -> Tensor:
     return F.mse_loss(run(network, noisy, shard.told, sigma, shard.grid, shard.seen), noise - clean)
 
 
-def ground_alone(shown: Tensor) -> Tensor:
-    """What tokens show where nothing was asked for: the ground."""
-    return shown * torch.tensor([1, 0, 0], dtype=shown.dtype)
-
-
 def run(network: nn.Module, tokens: Tensor, told: Told, sigma: Tensor, grid: tuple[int, int],
         seen: Tensor | None) -> Tensor:
     """Velocity [B, N, C*4] in float32 of pictures that are told this."""

@@ -24,6 +24,7 @@ from integrations.models.licence import CARD, read_file_provenance
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from generator.house import House
     from generator.training.brand import Learned, Standing
     from generator.training.brand_lessons import Lesson
 
@@ -47,9 +48,12 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """What was read of the covers. views: as the distances are measured on. size: of the pictures that are painted to compare."""
+    """What was read of the covers. house: what they share. views: as the distances are measured on. size: of the pictures that
+    are painted to compare.
+    """
 
     lessons: "list[Lesson]"
+    house: "House | None"
     views: "list[Tensor]"
     size: tuple[int, int]
 
@@ -96,20 +100,24 @@ def _options() -> ModelOptions:
 
 def _read_material(painter: Any, files: Sequence[Path]) -> Material:
     from generator.training.brand_distance import take_view
-    from generator.training.brand_lessons import make_lesson
+    from generator.training.brand_house import find_house, find_palette
+    from generator.training.brand_lessons import make_lesson, make_sketch
 
-    lessons, views, sizes = [], [], Counter[tuple[int, int]]()
+    sketches, views, sizes = [], [], Counter[tuple[int, int]]()
     with Watcher("reading covers"):
         for cover in open_covers(files):
-            lessons.append(make_lesson(painter, cover))
+            sketches.append(make_sketch(painter, cover))
             views.append(take_view(cover.picture))
             sizes[cover.picture.width, cover.picture.height] += 1
-    if len(lessons) < LEAST_PICTURES:
-        bad(f"folder: {len(lessons)} of its {len(files)} pictures can be read; at least {LEAST_PICTURES} are needed")
+    if len(sketches) < LEAST_PICTURES:
+        bad(f"folder: {len(sketches)} of its {len(files)} pictures can be read; at least {LEAST_PICTURES} are needed")
     width, height = sizes.most_common(1)[0][0]
     scale = min(1.0, PROBE_LONG_SIDE_PX / max(width, height))
     sides = [min(max(round(side * scale), MIN_SIDE_PX), MAX_SIDE_PX) for side in (width, height)]
-    return Material(lessons=lessons, views=views, size=(sides[0], sides[1]))
+    with Watcher("comparing covers with what the model would paint"):
+        house = find_house(painter.parts, sketches, find_palette(views))
+        lessons = [make_lesson(painter, sketch, house) for sketch in sketches]
+    return Material(lessons=lessons, house=house, views=views, size=(sides[0], sides[1]))
 
 
 def _paint(painter: Any, size: tuple[int, int], when: str) -> list[CoverImage]:
@@ -136,7 +144,7 @@ def _learn(checkpoint: Path, options: ModelOptions, material: Material, priors: 
                          f"held out {standing.held_out:.4f}  {standing.minutes_left:.1f} minutes left", markup=False)
 
     learned = learn_brand(checkpoint, options, material.lessons, priors,
-                          BrandPlan(minutes=plan.minutes, rank=plan.rank, seed=plan.seed), hear)
+                          BrandPlan(minutes=plan.minutes, rank=plan.rank, seed=plan.seed), hear, material.house)
     if not learned.file:
         if not learned.is_whole:
             errors.print("stopped before anything was learned; nothing is written", markup=False)

@@ -16,7 +16,7 @@ from flows.errors import BadInput
 from flows.record import Wishes
 from flows.wiring import ports
 from generator.request import CoverImage
-from prompts.article import Article
+from prompts.article import Article, detect_language
 
 if TYPE_CHECKING:
     from generator.evaluation.scores import Picture
@@ -64,6 +64,7 @@ def evaluate_generator(limit: int | None, articles: str | None, sheet: Path | No
     report["one_style"] = compare_covers(judged[:STYLE_COVERS])
     if sheet is not None:
         chosen = [index * len(pictures) // min(SHEET, len(pictures)) for index in range(min(SHEET, len(pictures)))]
+        chosen.sort(key=lambda index: pictures[index].shape[0] / pictures[index].shape[1])
         place_sheet(sheet, [_as_image(pictures[index]) for index in chosen], [prompts[index].text for index in chosen])
     print_json(report) if as_json else print_table(report)
 
@@ -73,8 +74,8 @@ def read_articles() -> list[Fitting]:
     import generator.evaluation
 
     file = Path(generator.evaluation.__file__).with_name("articles.yaml")
-    return [Fitting(article=Article(id=each["id"], title=each["title"], text=each["text"], language=each["language"],
-                                    source=str(file)), motifs=tuple(each["motifs"]))
+    return [Fitting(article=Article(id=each["id"], title=each["title"], text=each["text"], source=str(file),
+                                    language=detect_language(each["text"])), motifs=tuple(each["motifs"]))
             for each in yaml.safe_load(file.read_text(encoding="utf-8"))]
 
 
@@ -82,7 +83,7 @@ def read_posts(source: str) -> list[Fitting]:
     """Posts with the motifs that the lexicon has for the first subject of their brief that it knows; where it knows none, only
     the generic one fits.
     """
-    from generator.studio.lexicon import GENERIC, motifs_of
+    from generator.topics import GENERIC, motifs_of
 
     fittings = []
     for post_id in ports().open_source(source).list_posts():

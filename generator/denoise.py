@@ -58,7 +58,8 @@ def denoise(parts: Parts, drafts: Sequence[Draft], lora: str | None = None, step
         log.info("guidance %s is not used: this checkpoint paints without", max(draft.guidance for draft in drafts))
     states = parts.read([draft.prompt for draft in drafts]
                         + [draft.negative for draft, guided in zip(drafts, is_guided, strict=True) if guided])
-    told = [parts.ground(states[draft.prompt], draft.grid, draft.seed, find_area(draft)) for draft in drafts]
+    house = parts.house(lora)
+    told = [parts.ground(states[draft.prompt], draft.grid, draft.seed, find_area(draft), house) for draft in drafts]
     untold = [parts.ground(states[draft.negative], draft.grid, draft.seed) if guided else None
               for draft, guided in zip(drafts, is_guided, strict=True)]
     network = parts.transformer(lora)

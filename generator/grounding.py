@@ -1,7 +1,8 @@
 """Grounding: a prompt's states tied to places of one canvas, for the bundled model.
 
 The reader says what is asked for; here it is decided where that stands, and every token of a subject's square is told which part
-of which motif it shows. What a prompt leaves open (place, colours, material, light ...) the seed decides.
+of which motif it shows. What a prompt leaves open (place, colours, material, light ...) the house decides, if there is one, and
+else the seed.
 """
 
 from collections.abc import Sequence
@@ -11,13 +12,13 @@ from random import Random
 import torch
 from torch import Tensor
 
+from generator.house import House
 from generator.layout import ARRANGEMENTS, DENSITIES, LIGHTS, PLACES, STAGES, bounds, lay_out
 from generator.scene_code import (
     CHOICES,
     COLOURS,
     RIM,
     SHOWN_ROWS,
-    STATES,
     code_canvas,
     code_choices,
     code_colours,
@@ -56,34 +57,33 @@ class Grounded:
     shown: Tensor | None = None
 
 
-def ground(states: Tensor, grid: tuple[int, int], seed: int, area: Area | None = None) -> Grounded:
+def ground(states: Tensor, grid: tuple[int, int], seed: int, area: Area | None = None, house: House | None = None) -> Grounded:
     """The prompt's states [12, W] on a canvas of (rows, columns); subjects inside `area`, by default the whole canvas.
 
     A prompt without a motif gets no subject.
     """
-    told = complete(states, grid, seed)
+    told = complete(states, grid, seed, house)
     return Grounded(told, show(told, grid, area))
 
 
-def complete(states: Tensor, grid: tuple[int, int], seed: int) -> Tensor:
-    """The prompt's states [T, W] with what the seed decides, the colours as they are painted with, and canvas and stage."""
+def complete(states: Tensor, grid: tuple[int, int], seed: int, house: House | None = None) -> Tensor:
+    """The prompt's states [T, W] with what house or seed decide, the colours as they are painted with, and canvas and stage."""
     said, rng = read_choices(states), Random(seed)
     drawn = {name: rng.randrange(count) for name, count in OPEN.items()}
-    canvas = code_canvas(grid).to(states)
-    if said["motif"] is None:
-        return torch.cat([states[:STATES], canvas])
     chosen = {**said, **{name: number for name, number in drawn.items() if said[name] is None}}
+    if house is not None:
+        chosen |= {name: number for name, number in house.choices.items() if house.is_left(name, said[name])}
     numbers = torch.tensor([[count if (number := chosen[name]) is None else number for name, count in CHOICES]])
-    palette = complete_palette(states, rng)
+    palette = complete_palette(states, sample_palette(rng) if house is None else house.palette)
     colours = code_colours(torch.tensor([palette.colours]) / 255, torch.ones(1, COLOURS, dtype=torch.bool))
-    whole = [code_choices(numbers)[0], colours[0], code_stage(seed % STAGES), code_ground(palette.is_dark)]
-    return torch.cat([*(part.to(states) for part in whole), canvas])
+    whole = [code_choices(numbers)[0], colours[0], code_stage(seed % STAGES), code_ground(palette.is_dark), code_canvas(grid)]
+    return torch.cat([part.to(states) for part in whole])
 
 
-def complete_palette(states: Tensor, rng: Random) -> Palette:
-    """The colours that a prompt asks for, and those of one of the studio's palettes where it names none, as they are painted."""
+def complete_palette(states: Tensor, own: Palette) -> Palette:
+    """The colours that a prompt asks for, and those of `own` where it names none, as they are painted."""
     background, main, *accents = read_colours(states)
-    own, named = sample_palette(rng), tuple(colour for colour in accents if colour is not None)
+    named = tuple(colour for colour in accents if colour is not None)
     return Palette(background=background or own.background, main=main or own.main, accents=named or own.accents).ordered
 
 

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from generator.checkpoint import Autoencoder, load_transformer, load_vae, read_t
 from generator.config import MiniVAEConfig, MMDiTConfig, QwenVAEConfig
 from generator.errors import CheckpointError
 from generator.grounding import Area, Grounded, ground
+from generator.house import House, read_house
 from generator.latents import PATCH, token_grid
 from generator.lora import Switch, attach, check_fit, load_lora
 from generator.mmdit import MMDiT
@@ -20,11 +22,12 @@ from generator.native import fit_canvas
 from generator.options import ModelOptions
 from generator.placement import weigh, work_bytes
 from generator.precision import base_dtype
+from generator.prior import NO_OFFSET
 from generator.prompt_cache import PromptCache
 from generator.qwen_text import DROPPED_TOKENS, TEMPLATE, load_qwen_reader
 from generator.revision import INDEX_FILE, numerics, revision
 from generator.schedule import ScheduleConfig
-from generator.shards import Shards, read_json
+from generator.shards import PICKLES, Shards, read_json
 from generator.text_encoder import load_prompt_reader
 
 log = logging.getLogger(__name__)
@@ -115,6 +118,9 @@ class Parts:
                 self._drop_reader()
             self._transformer = self._load_transformer()
         self._switch.active = lora
+        if self.has_canvases:
+            house = self.house(lora)
+            self._transformer.prior.offset = NO_OFFSET if house is None else house.offset
         return self._transformer
 
     def _load_transformer(self) -> MMDiT:
@@ -175,9 +181,25 @@ class Parts:
                 found[prompt] = states
         return {prompt: states.to(self.device, self.dtype) for prompt, states in found.items() if states is not None}
 
-    def ground(self, states: Tensor, grid: tuple[int, int], seed: int, area: Area | None = None) -> Grounded:
+    def ground(self, states: Tensor, grid: tuple[int, int], seed: int, area: Area | None = None,
+               house: House | None = None) -> Grounded:
         """What the transformer is told for a picture of this grid; published networks are told the states and nothing else."""
-        return ground(states, grid, seed, area) if self.has_canvases else Grounded(states)
+        return ground(states, grid, seed, area, house) if self.has_canvases else Grounded(states)
+
+    def house(self, lora: str | None = None) -> House | None:
+        """The look that the LoRA of that name carries, or, where LoRAs are merged, the last of them that carries one. Its palette
+        and choices are taken whole, whatever its weight above 0.
+        """
+        acting = [each.name for each in self.options.loras if each.name == lora or not self.options.switch_loras]
+        return next((house for name in reversed(acting) if (house := self._houses[name]) is not None), None)
+
+    @cached_property
+    def _houses(self) -> dict[str, House | None]:
+        houses: dict[str, House | None] = {}
+        for each in self.options.loras:
+            house = read_house(each.file) if self.has_canvases and each.weight > 0 and each.file.suffix not in PICKLES else None
+            houses[each.name] = house and replace(house, offset=tuple(min(each.weight, 1.0) * value for value in house.offset))
+        return houses
 
     def _load_reader(self) -> Reader:
         if self._reader is None:

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from generator.config import MMDiTConfig
-from generator.scene_code import GROUND_STEPS, MOOD, read_mood
+from generator.scene_code import GROUND_STEPS, MOOD, SHOWN_ROWS, read_mood
+
+NO_OFFSET = (0.0,) * len(SHOWN_ROWS)
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Belief:
 
 @dataclass(frozen=True)
 class Met:
-    """whitened: noisy tokens as far as they are no surprise, of unit size. velocity: its mean, and left: how far off it is."""
+    """whitened: noisy tokens as far as they are a surprise, of unit size. velocity: its mean, and left: how far off it is."""
 
     whitened: Tensor
     velocity: Tensor
@@ -58,7 +60,7 @@ class Table(nn.Module):
 
 class Prior(nn.Module):
     """The sum of the ground, the stage and the motif (scene_code.SHOWN_ROWS), as sure as the last of them that is there. Row 0 of
-    the last two is nothing. log_variance: of the channels, beside that of the rows.
+    the last two is nothing. log_variance: of the channels, beside that of the rows. offset: see generator.house.
     """
 
     def __init__(self, config: MMDiTConfig) -> None:
@@ -66,6 +68,7 @@ class Prior(nn.Module):
         self.tables = nn.ModuleList(Table(rows, rank, config.in_channels)
                                     for rows, rank in zip(config.shown_rows, config.shown_ranks, strict=True))
         self.log_variance = nn.Parameter(torch.zeros(config.in_channels))
+        self.offset: tuple[float, ...] = NO_OFFSET
 
     def forward(self, shown: Tensor, pooled: Tensor) -> Belief:
         """shown: [B, N, 3]; pooled: [B, W], the sum of a prompt's completed states."""
@@ -78,5 +81,5 @@ class Prior(nn.Module):
                 numbers = numbers // GROUND_STEPS
             part, part_spread = table(numbers, share, mood)
             there = (numbers > 0)[..., None] if column > 0 else torch.ones_like(numbers, dtype=torch.bool)[..., None]
-            mean, spread = mean + part * there, torch.where(there, part_spread, spread)
+            mean, spread = mean + part * there, torch.where(there, part_spread + self.offset[column], spread)
         return Belief(mean, (spread + self.log_variance).exp())

@@ -1,4 +1,5 @@
-"""MiniTextEncoder: the bundled model's reader of prompts. Chinese characters, English word pieces and hex colours.
+"""MiniTextEncoder: the bundled model's reader of prompts. Chinese characters, English word pieces, hex colours, and the words
+that its lexicon knows.
 
 It decides what a prompt asks for, one state for each thing (the motif, the place, each of five colours ...), and says it in
 the code of generator.scene_code, which the diffusion transformer is trained on.
@@ -7,6 +8,7 @@ the code of generator.scene_code, which the diffusion transformer is trained on.
 import dataclasses
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from generator.errors import CheckpointError
+from generator.lexicon import LEXICON_FILE, Lexicon, load_lexicon
 from generator.scene_code import CHOICES, STATES, code_scenes
 
 HEX_TOKEN = "[HEX]"
@@ -43,13 +46,15 @@ class TextEncoderConfig:
 @dataclass(frozen=True, kw_only=True)
 class Tokens:
     """Prompts as the encoder takes them. ids, mask: [B, T]. colours: [B, T, 3] in 0..1, at hex tokens. order: [B, T], the
-    number of a hex token among its prompt's, from 1; 0 elsewhere.
+    number of a hex token among its prompt's, from 1; 0 elsewhere. known: [B, T], the motif that the lexicon has for the word
+    that a token belongs to, from 1; 0: none.
     """
 
     ids: Tensor
     mask: Tensor
     colours: Tensor
     order: Tensor
+    known: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,11 +107,13 @@ class MiniTextEncoder(nn.Module):
         self.embed = nn.Embedding(config.vocabulary, config.width)
         self.colour_in = nn.Linear(3, config.width)
         self.order_embed = nn.Embedding(MAX_COLOURS + 1, config.width)
+        self.known_embed = nn.Embedding(CHOICES[0][1] + 1, config.width, padding_idx=0)
         self.neighbours = nn.Conv1d(config.width, config.width, NEIGHBOURS, padding=NEIGHBOURS // 2, groups=config.width,
                                     bias=False)
         nn.init.zeros_(self.neighbours.weight)
         for table in (self.embed, self.order_embed):  # small, so that training decides what a word means
             nn.init.normal_(table.weight, std=0.1)
+        nn.init.normal_(self.known_embed.weight[1:], std=0.3)
         self.positions = nn.Parameter(torch.randn(config.max_tokens, config.width) * 0.02)
         self.queries = nn.Parameter(torch.randn(STATES, config.width) * 0.2)
         self.layers = nn.ModuleList(EncoderLayer(config.width, config.heads) for _ in range(config.layers))
@@ -124,7 +131,7 @@ class MiniTextEncoder(nn.Module):
     def look(self, tokens: Tokens) -> Tensor:
         """The queries [B, S, D] after they have seen the tokens."""
         colours = self.colour_in(tokens.colours * 2 - 1) + self.order_embed(tokens.order)
-        text = self.embed(tokens.ids) + self.positions[: tokens.ids.shape[1]]
+        text = self.embed(tokens.ids) + self.known_embed(tokens.known) + self.positions[: tokens.ids.shape[1]]
         text = torch.where((tokens.order > 0)[..., None], text + colours, text)
         text = text * tokens.mask[..., None]
         text = text + self.neighbours(text.transpose(1, 2)).transpose(1, 2)
@@ -137,10 +144,10 @@ class MiniTextEncoder(nn.Module):
 
 
 class PromptReader:
-    """Tokenizer and encoder together: prompts in, states out."""
+    """Tokenizer, lexicon and encoder together: prompts in, states out."""
 
-    def __init__(self, tokenizer: Tokenizer, encoder: MiniTextEncoder) -> None:
-        self.tokenizer, self.encoder = tokenizer, encoder
+    def __init__(self, tokenizer: Tokenizer, encoder: MiniTextEncoder, lexicon: Lexicon) -> None:
+        self.tokenizer, self.encoder, self.lexicon = tokenizer, encoder, lexicon
         marker = tokenizer.token_to_id(HEX_TOKEN)
         if marker is None:
             raise ValueError(f"the tokenizer has no token {HEX_TOKEN}, which stands for colours")
@@ -161,7 +168,16 @@ class PromptReader:
             places = is_hex[row].nonzero().flatten()
             if found and len(places):
                 colours[row, places] = torch.tensor(found[: len(places)])
-        return Tokens(ids=ids, mask=mask, colours=colours, order=order)
+        known = torch.tensor([self._look_up(text, row.offsets, longest) for (text, _), row in zip(marked, encoded, strict=True)])
+        return Tokens(ids=ids, mask=mask, colours=colours, order=order, known=known * ~is_hex)
+
+    def _look_up(self, text: str, offsets: Sequence[tuple[int, int]], longest: int) -> list[int]:
+        """For each of the first `longest` tokens, given by its characters in `text`, its word's motif, from 1; 0: none."""
+        numbers = [0] * len(text)
+        for word in self.lexicon.find(text):
+            numbers[word.start:word.end] = [word.motif + 1] * (word.end - word.start)
+        known = [numbers[start] if start < end else 0 for start, end in offsets[:longest]]
+        return known + [0] * (longest - len(known))
 
     def read(self, prompts: list[str]) -> list[Tensor]:
         """States [12, 256] of each prompt, in the encoder's dtype. One after another: the same prompt, the same bits."""
@@ -196,8 +212,9 @@ class PromptReader:
 
     def _there(self, tokens: Tokens) -> Tokens:
         weights = self.encoder.positions
-        return Tokens(ids=tokens.ids.to(weights.device), mask=tokens.mask.to(weights.device), colours=tokens.colours.to(weights),
-                      order=tokens.order.to(weights.device))
+        device = weights.device
+        return Tokens(ids=tokens.ids.to(device), mask=tokens.mask.to(device), colours=tokens.colours.to(weights),
+                      order=tokens.order.to(device), known=tokens.known.to(device))
 
 
 def load_prompt_reader(folder: str | Path, device: str | torch.device = "cpu",
@@ -212,6 +229,12 @@ def load_prompt_reader(folder: str | Path, device: str | torch.device = "cpu",
             encoder = MiniTextEncoder(config)
         state = {name: tensor.to(device=device, dtype=dtype) for name, tensor in load_file(folder / "model.safetensors").items()}
         encoder.load_state_dict(state, assign=True)
-        return PromptReader(Tokenizer.from_file(str(folder / TOKENIZER_FILE)), encoder.eval().requires_grad_(False))
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+        lexicon, most = load_lexicon(folder), CHOICES[0][1]
+        if len(lexicon.words) > most:
+            raise ValueError(f"{LEXICON_FILE} has {len(lexicon.words)} motifs; at most {most} are allowed")
+        return PromptReader(tokenizer, encoder.eval().requires_grad_(False), lexicon)
+    except CheckpointError:
+        raise
     except Exception as exc:  # tokenizers raises bare Exception
         raise CheckpointError(f"{folder}: not a text encoder of this kind: {exc}") from exc

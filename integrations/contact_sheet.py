@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from io import BytesIO
+from itertools import accumulate
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -29,7 +30,7 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def contact_sheet(pictures: Sequence[CoverImage], captions: Sequence[str], columns: int) -> bytes:
-    """A PNG of all pictures, row by row. Raises ValueError.
+    """A PNG of all pictures, row by row, each row as high as its tallest picture. Raises ValueError.
 
     Without a Chinese font on this machine, characters beyond ASCII are left out of the captions.
     """
@@ -37,18 +38,17 @@ def contact_sheet(pictures: Sequence[CoverImage], captions: Sequence[str], colum
         raise ValueError(f"contact sheet: {len(pictures)} pictures, {len(captions)} captions; give one each")
     if columns < 1:
         raise ValueError(f"contact sheet: {columns} columns; at least 1 is needed")
-    cell_height = max(max(1, round(CELL_WIDTH * picture.height / picture.width)) for picture in pictures)
-    row_height = cell_height + CAPTION_HEIGHT + GAP
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (GAP + columns * (CELL_WIDTH + GAP), GAP + rows * row_height), PAPER)
+    columns, thumbnails = min(columns, len(pictures)), [_thumbnail(picture) for picture in pictures]
+    heights = [max(image.height for image in thumbnails[first:first + columns]) for first in range(0, len(pictures), columns)]
+    tops = [0, *accumulate(height + CAPTION_HEIGHT + GAP for height in heights)]
+    sheet = Image.new("RGB", (GAP + columns * (CELL_WIDTH + GAP), GAP + tops[-1]), PAPER)
     draw, (font, is_chinese) = ImageDraw.Draw(sheet), _font()
-    for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
-        left = GAP + number % columns * (CELL_WIDTH + GAP)
-        top = GAP + number // columns * row_height
-        sheet.paste(_thumbnail(picture), (left, top))
+    for number, (image, caption) in enumerate(zip(thumbnails, captions, strict=True)):
+        row, column = divmod(number, columns)
+        left, top = GAP + column * (CELL_WIDTH + GAP), GAP + tops[row]
+        sheet.paste(image, (left, top))
         text = caption if is_chinese else caption.encode("ascii", "ignore").decode()
-        draw.text((left, top + cell_height + 6), _fitted(draw, " ".join(text.split()), font), INK, font)
+        draw.text((left, top + heights[row] + 6), _fitted(draw, " ".join(text.split()), font), INK, font)
     file = BytesIO()
     sheet.save(file, "PNG", compress_level=4)
     return file.getvalue()

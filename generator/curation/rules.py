@@ -38,9 +38,9 @@ class Policy:
     most_blown: float = 0.03
     least_contrast: float = 68
     most_letters: int = 3
-    most_touch: float = 0.02
+    most_touch: float = 0.08
     least_quiet: float = 0.3
-    most_palette_distance: float = 20
+    most_palette_distance: float = 23
     least_aesthetic: float = 0.5
     same_bits: int = 48
     same_colour: float = 6.5

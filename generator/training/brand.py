@@ -19,11 +19,13 @@ from torch.utils.checkpoint import checkpoint as recompute
 from generator.checkpoint import load_transformer
 from generator.errors import GeneratorError
 from generator.grounding import Grounded, stack_shown
+from generator.house import House
 from generator.mmdit import MMDiT
 from generator.options import ModelOptions
 from generator.parts import Parts
 from generator.schedule import ScheduleConfig, shift_schedule
 from generator.training.average import WeightAverage
+from generator.training.brand_house import find_offset
 from generator.training.brand_lessons import Lesson, group_by_grid
 from generator.training.brand_lora import attach_sides, write_sides
 from generator.training.narrow import narrow
@@ -76,7 +78,8 @@ class Standing:
 @dataclass(frozen=True, kw_only=True)
 class Learned:
     """The end of a run. file: the LoRA as safetensors, of the step at which the held-out loss was lowest (or within the plan's
-    slack of it); empty if it never fell below that of the checkpoint alone. is_whole: whether nobody stopped it.
+    slack of it); empty if it never fell below that of the checkpoint in the house without it. is_whole: whether nobody
+    stopped it.
     """
 
     file: bytes
@@ -98,8 +101,9 @@ def split_lessons(lessons: Sequence[Lesson], seed: int) -> tuple[list[Lesson], l
 
 
 def learn_brand(folder: Path, options: ModelOptions, lessons: Sequence[Lesson], priors: Sequence[Lesson], plan: BrandPlan,
-                hear: Callable[[Standing], None] = lambda standing: None) -> Learned:
-    """Learn from `lessons` until the minutes are spent or the held-out loss no longer falls; Ctrl-C ends it early.
+                hear: Callable[[Standing], None] = lambda standing: None, house: House | None = None) -> Learned:
+    """Learn from `lessons`, which are told in `house`, until the minutes are spent or the held-out loss no longer falls; Ctrl-C
+    ends it early.
 
     The checkpoint's files stay as they are; LoRAs and step cache of `options` take no part. Raises CheckpointError, and
     GeneratorError where the precision cannot be learned in.
@@ -111,7 +115,10 @@ def learn_brand(folder: Path, options: ModelOptions, lessons: Sequence[Lesson], 
     sides = attach_sides(network, plan.rank, rng)
     if network.config.num_layers >= DEEP:
         network.blocks = nn.ModuleList(Recomputed(block) for block in network.blocks)
-    run = Run(network, sides, Parts(folder, replace(options, loras=())).schedule, rng)
+    if house is not None:
+        house = replace(house, offset=find_offset(network, lessons))
+        network.prior.offset = house.offset
+    run = Run(network, sides, Parts(folder, replace(options, loras=())).schedule, rng, house)
     return _learn(run, *split_lessons(lessons, plan.seed), priors, plan, hear)
 
 
@@ -130,8 +137,9 @@ class Recomputed(nn.Module):
 class Run:
     """A network with its sides, and how wrong it is about lessons."""
 
-    def __init__(self, network: MMDiT, sides: nn.ModuleList, schedule: ScheduleConfig, rng: torch.Generator) -> None:
-        self.network, self.sides, self.schedule, self.rng = network, sides, schedule, rng
+    def __init__(self, network: MMDiT, sides: nn.ModuleList, schedule: ScheduleConfig, rng: torch.Generator,
+                 house: House | None = None) -> None:
+        self.network, self.sides, self.schedule, self.rng, self.house = network, sides, schedule, rng, house
         self.device, self.dtype = network.img_in.weight.device, network.img_in.weight.dtype
 
     def draw(self, lessons: Sequence[Lesson], count: int) -> Tensor:
@@ -203,7 +211,7 @@ class Keeper:
         with _averaged(self.run.sides, self.average):
             self.last, self.since = self.run.measure(self.held_out), self.since + 1
             if self.last < min(self.before, self.lowest * (1 + self.slack)):
-                self.kept, self.since, self.file = self.last, 0, write_sides(self.run.sides)
+                self.kept, self.since, self.file = self.last, 0, write_sides(self.run.sides, self.run.house)
         self.lowest = min(self.lowest, self.last)
 
 

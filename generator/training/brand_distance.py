@@ -54,7 +54,7 @@ def describe(views: Sequence[Tensor], features: Features | None = None) -> Look:
     """The look of a set of pictures, given as views. features: None takes the filter bank."""
     features = features or filter_bank
     places = torch.cat([features(view)[0].flatten(1).T.double() for view in views])       # [P, C]
-    pixels = [_to_pixels(view) for view in views]
+    pixels = [to_pixels(view) for view in views]
     pooled = np.concatenate([picture[::3, ::3].reshape(-1, 3) for picture in pixels])
     side = int(len(pooled)**0.5)
     own = tuple(dominant_colours(picture, PICTURE_COLOURS) for picture in pixels)
@@ -62,7 +62,8 @@ def describe(views: Sequence[Tensor], features: Features | None = None) -> Look:
                 mean=places.mean(0), covariance=torch.cov(places.T))
 
 
-def _to_pixels(view: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def to_pixels(view: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """[H, W, 3] of a view [1, 3, H, W] in -1..1."""
     return ((view[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
 
 
@@ -96,7 +97,7 @@ def filter_bank(view: Tensor) -> Tensor:
     """[1, 5 * SCALES, h, w]: how strongly lightness changes along four directions and at points, at each scale, in parts of the
     picture's own contrast.
     """
-    lightness = torch.from_numpy(to_lab(_to_pixels(view))[..., 0]).float()[None, None]
+    lightness = torch.from_numpy(to_lab(to_pixels(view))[..., 0]).float()[None, None]
     plane = (lightness - lightness.mean()) / lightness.std().clamp_min(2)
     size = [side // GRID_PX for side in plane.shape[2:]]
     maps = []

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from generator.layout import Place
 from generator.native import TOKEN_PX, fit_canvas
 from generator.request import CoverImage
-from generator.studio.lexicon import topic_words
 from generator.studio.palettes import RGB, Palette, mix, parse_hex
 from generator.studio.pen import Pen, read_pixels
 from generator.studio.scene import FILL, MOTIFS, Scene, lay_out
+from generator.topics import topic_words
 from generator.training.brand_lessons import ApprovedCover
 from generator.training.captions import KNOWN
 

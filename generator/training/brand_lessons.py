@@ -14,6 +14,7 @@ from torch import Tensor
 
 from generator.denoise import Draft
 from generator.grounding import Grounded
+from generator.house import House
 from generator.latents import PATCH, pack
 from generator.parts import Parts
 from generator.pipeline import CoverPainter
@@ -58,30 +59,52 @@ class Lesson:
     empty: Grounded
 
 
-def make_lesson(painter: CoverPainter, cover: ApprovedCover) -> Lesson:
-    """The cover on the grid that the checkpoint paints its size with. Raises CheckpointError, DoesNotFit."""
+@dataclass(frozen=True, kw_only=True)
+class Sketch:
+    """A cover on the grid that the checkpoint paints its size with, before it is decided what it is asked for with. states: of
+    its prompt, [T, W]. Others as in Lesson.
+    """
+
+    clean: Tensor
+    inside: Tensor
+    grid: tuple[int, int]
+    prompt: str
+    states: Tensor
+
+
+def make_sketch(painter: CoverPainter, cover: ApprovedCover) -> Sketch:
+    """The cover as latents. Raises CheckpointError, DoesNotFit."""
     parts, picture = painter.parts, cover.picture
     grid = parts.grid(picture.width, picture.height)
     cell = PATCH * parts.vae_config.spatial_factor
     pixels, edge = lay_on_canvas(picture, grid[1] * cell, grid[0] * cell)
-    clean = pack(painter.encode(pixels).clone())[0]
-    seed = find_seed(parts, parts.read([cover.prompt])[cover.prompt], grid, clean)
-    full, bare, empty = read_prompts(painter, cover.prompt, grid, seed)
-    return Lesson(clean=clean, inside=find_inside(grid, cell, edge), grid=grid, full=full, bare=bare, empty=empty)
+    return Sketch(clean=pack(painter.encode(pixels).clone())[0], inside=find_inside(grid, cell, edge), grid=grid,
+                  prompt=cover.prompt, states=parts.read([cover.prompt])[cover.prompt])
 
 
-def find_seed(parts: Parts, states: Tensor, grid: tuple[int, int], clean: Tensor) -> int:
-    """The seed by which a prompt is best grounded on the picture of these tokens [T, C*4]: the subject's tokens are those that
-    stand off from the commonest. A prompt that leaves the place open would else be learned with the subject elsewhere.
+def make_lesson(painter: CoverPainter, sketch: Sketch, house: House | None = None) -> Lesson:
+    """The cover with what its prompt tells in a house."""
+    seed, _ = find_seed(painter.parts, sketch, house)
+    full, bare, empty = read_prompts(painter, sketch.prompt, sketch.grid, seed, house)
+    return Lesson(clean=sketch.clean, inside=sketch.inside, grid=sketch.grid, full=full, bare=bare, empty=empty)
+
+
+@torch.inference_mode()
+def find_seed(parts: Parts, sketch: Sketch, house: House | None) -> tuple[int, float]:
+    """The seed by which a prompt is best grounded on the cover, and how far it then is from what is expected. A prompt that
+    leaves the place open would else be learned with the subject elsewhere.
     """
-    off = (clean - clean.median(0).values).norm(dim=-1)
-    best, best_seed = -torch.inf, 0
-    for seed in range(SEEDS_TRIED if parts.has_canvases else 0):
-        shown = parts.ground(states, grid, seed).shown
-        is_subject = shown[:, 1:].any(-1).cpu() if shown is not None else torch.zeros(len(off), dtype=torch.bool)
-        if (score := float((off - off.mean())[is_subject].sum())) > best:
-            best, best_seed = score, seed
-    return best_seed
+    if not parts.has_canvases:
+        return 0, 0.0
+    prior, found = parts.transformer().prior, list[tuple[float, int]]()
+    for seed in range(SEEDS_TRIED):
+        told = parts.ground(sketch.states, sketch.grid, seed, house=house)
+        assert told.shown is not None
+        belief = prior(told.shown[None], told.states.sum(0, keepdim=True))
+        wrong = (sketch.clean - belief.mean[0].float().cpu()).square().mean(-1)
+        found.append((float((wrong * sketch.inside).sum()), seed))
+    least, best = min(found)
+    return best, least
 
 
 def lay_on_canvas(picture: CoverImage, width: int, height: int) -> tuple[Tensor, tuple[int, int]]:
@@ -108,15 +131,16 @@ def find_inside(grid: tuple[int, int], cell: int, edge: tuple[int, int]) -> Tens
 
 
 def read_prompts(painter: CoverPainter, prompt: str, grid: tuple[int, int],
-                 seed: int = 0) -> tuple[Grounded, Grounded, Grounded]:
+                 seed: int = 0, house: House | None = None) -> tuple[Grounded, Grounded, Grounded]:
     """(full, bare, empty) of a prompt, grounded. A picture without one is asked for with nothing said of its look."""
     bare_text = prompt if painter.parts.has_canvases else leave_out_look(prompt)
-    states = painter.parts.read([prompt, bare_text, ""])
-    full, bare, empty = (states[text].detach().clone().float() for text in (prompt, bare_text, ""))
+    unsaid = prompt if painter.parts.has_canvases else ""  # with canvases it paints without guidance, and so never nothing
+    states = painter.parts.read([prompt, bare_text, unsaid])
+    full, bare, empty = (states[text].detach().clone().float() for text in (prompt, bare_text, unsaid))
     if painter.parts.has_canvases:
         bare, empty = silence(bare), silence(empty)
     full = full if prompt else bare
-    told = [painter.parts.ground(one, grid, seed) for one in (full, bare, empty)]
+    told = [painter.parts.ground(one, grid, seed, house=house) for one in (full, bare, empty)]
     return told[0], told[1], told[2]
 
 

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from generator.house import HOUSE_KEY, House
 from generator.lora import METADATA
 from generator.mmdit import MMDiT
 from generator.names import TRANSFORMER_NAMES, published_names
@@ -74,8 +75,8 @@ def attach_sides(network: MMDiT, rank: int, rng: torch.Generator) -> nn.ModuleLi
     return sides
 
 
-def write_sides(sides: nn.ModuleList) -> bytes:
-    """The sides as a safetensors file, in float32; alpha is the rank."""
+def write_sides(sides: nn.ModuleList, house: House | None = None) -> bytes:
+    """The sides and the house they were trained in as a safetensors file, in float32; alpha is the rank."""
     tensors: dict[str, Tensor] = {}
     for side in sides:
         assert isinstance(side, Side)
@@ -87,7 +88,7 @@ def write_sides(sides: nn.ModuleList) -> bytes:
     told = {"r": rank, "lora_alpha": rank, "target_modules": modules, "peft_type": "LORA", "bias": "none", "lora_dropout": 0.0}
     header = {"format": "pt", MAKER: MADE_BY,
               METADATA: json.dumps({f"transformer.{name}": value for name, value in told.items()}, sort_keys=True)}
-    return save(tensors, metadata=header)
+    return save(tensors, metadata=header if house is None else {**header, HOUSE_KEY: house.to_json()})
 
 
 def is_ours(file: Path) -> bool:

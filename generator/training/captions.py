@@ -3,17 +3,19 @@
 The long forms follow the sentences of prompts/templates, so that a rendered prompt is familiar ground.
 """
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from random import Random
 from typing import Literal
 
-from generator.layout import RELATIONS, Arrangement, Density, Light, Place
-from generator.studio.lexicon import GENERIC, telling_characters, topic_words
+from generator.layout import COUNTS, RELATIONS, Arrangement, Density, Light, Place
+from generator.plain_words import plain_words
 from generator.studio.palettes import RGB, format_hex, name_colour
 from generator.studio.pen import Material
 from generator.studio.scene import MOTIFS, Scene
+from generator.topics import GENERIC, telling_characters, topic_words, topics_in
 
 Tongue = Literal["zh", "en", "mixed"]
 TONGUE_SHARES: tuple[Tongue, ...] = ("zh", "zh", "en", "mixed")
@@ -86,8 +88,13 @@ SIDE_NAMES: dict[str, dict[Place, str]] = {
     "zh": {"left": "左侧", "right": "右侧", "top": "上方", "bottom": "下方"},
     "en": {"left": "on the left", "right": "on the right", "top": "at the top", "bottom": "at the bottom"}}
 ROLES = {"zh": ("背景色", "主色", "点缀色", "点缀色", "点缀色"), "en": ("background", "main color", "accent", "accent", "accent")}
+GLUES = {"zh": ("，", "的", "与", "：", "", "", "", "和", "如何改变"), "en": (" ", " ", " ", ", ", " and ", " for ", ": ")}
 NAMELESS_SHARE = 0.12
 """Of the long captions: no known word in the subject, and a rule that names the motif."""
+_COUNTING = re.compile(r"[一二两三四五六七八九十百千万几半双对单0-9左右上下前后中间里外旁边]|^(?:a|an|one|two|three|four|five|"
+                       r"six|seven|eight|nine|ten|both|pair|double|single|left|right|above|below|under|over|beneath|behind|between|"
+                       r"front|before|top|bottom|beside|upper|lower|middle|centre|center|near|side)$")
+"""What a plain word of a short prompt must not have."""
 KNOWN = tuple(motif for motif in MOTIFS if motif != GENERIC)
 
 
@@ -145,46 +152,109 @@ def _group(scene: Scene, tongue: Tongue, rng: Random) -> str:
         return form.format(a=_name(scene.motif, language, rng), b=_name(scene.second, _language(tongue, rng), rng))
     if scene.arrangement == "one" and rng.random() < 0.8:
         return ""
-    number = rng.choice(NUMBER_WORDS[language][scene.arrangement])
-    return number + ("" if language == "zh" else " ") + _name(scene.motif, language, rng)
+    return _count(scene.arrangement, language, rng) + _name(scene.motif, language, rng)
 
 
-def _sentence(scene: Scene, tongue: Tongue, rng: Random) -> str:
-    """A sentence about the scene's topic, with words around it that mean nothing to the picture. The topic that is named first
-    counts; another may follow.
+def mentions(*texts: str) -> list[str]:
+    """The motifs that known words in `texts` name, in order."""
+    return [motif for text in texts for _, motif in topics_in(text)]
+
+
+def topic_of(sentence: str) -> str:
+    """The motif that most known words of `sentence` name; of equals, the one named first. The generic one where none is known."""
+    named = mentions(sentence)
+    return max(named, key=named.count) if named else GENERIC
+
+
+def subject_of(theme: str, subjects: Sequence[str]) -> str:
+    """The motif of a template: that of the first known word among its subjects, and where none is known the theme's."""
+    return next(iter(mentions(*subjects)), topic_of(theme))
+
+
+def _stranger(language: str, rng: Random, with_numbers: bool) -> str:
+    """Words that say nothing to the picture: a filler, an unknown word, or a few plain ones."""
+    pick = rng.random()
+    if pick < 0.25:
+        return rng.choice(_silent_fillers()[language])
+    if pick < 0.45:
+        return unknown_word(language, rng)
+    glue = "" if language == "zh" else " "
+    return glue.join(rng.choices(_plain(language, with_numbers), k=rng.randint(1, 4)))
+
+
+@cache
+def _plain(language: str, with_numbers: bool) -> tuple[str, ...]:
+    """Plain words without a known word in them; with_numbers: also those that could be taken for a count or a side."""
+    return tuple(word for word in plain_words()[language]
+                 if not mentions(word) and (with_numbers or not _COUNTING.search(word)))
+
+
+@cache
+def _silent_fillers() -> dict[str, tuple[str, ...]]:
+    return {language: tuple(words for words in fillers if not mentions(words)) for language, fillers in FILLERS.items()}
+
+
+def _topics(motif: str, tongue: Tongue, rng: Random) -> list[str]:
+    """Topic words of `motif` and, fewer, of others."""
+    if motif == GENERIC:
+        return []
+    own = [motif] * rng.choice((1, 1, 2, 2, 3))
+    others = rng.choices(KNOWN, k=rng.choice((0, 0, 1, 1, 2, 3, 4)))
+    if others and len(own) > 2 and rng.random() < 0.4:
+        others.append(others[0])
+    named = own + others
+    rng.shuffle(named)
+    return [topic_word(each, tongue, rng) for each in named]
+
+
+def _sentence(topics: Sequence[str], tongue: Tongue, rng: Random, *, is_theme: bool) -> str:
+    """A sentence with `topics` in order, and words around them that mean nothing to the picture. is_theme: of a template, whose
+    sentence may speak of numbers and sides.
     """
     language = _language(tongue, rng)
-    parts = [topic_word(scene.motif, tongue, rng)]
-    parts += [rng.choice(FILLERS[language]) if rng.random() < 0.5 else unknown_word(language, rng)
-              for _ in range(rng.randint(0, 2))]
-    if scene.motif != GENERIC:
-        if rng.random() < 0.4:
-            parts.append(topic_word(scene.motif, tongue, rng))
+    parts: list[str] = []
+    for topic in topics:
         if rng.random() < 0.6:
-            rng.shuffle(parts)
-        if rng.random() < 0.35:
-            parts.append(topic_word(rng.choice(KNOWN), tongue, rng))
-    if language == "zh":
-        return rng.choice(("，", "的", "与", "：", "", "和", "如何改变")).join(parts)
-    return rng.choice((" ", ", ", " and ", " for ", ": ")).join(parts)
+            parts.append(_stranger(language, rng, is_theme))
+        counted = is_theme and rng.random() < 0.15
+        parts.append(_count(rng.choice(COUNTS), language, rng) + topic if counted else topic)
+    if not topics or rng.random() < 0.5:
+        parts += [_stranger(language, rng, is_theme) for _ in range(rng.randint(1, 2))]
+    if rng.random() < 0.5:
+        return rng.choice(GLUES[language]).join(parts)
+    return parts[0] + "".join(rng.choice(GLUES[language]) + part for part in parts[1:])
 
 
-def _subjects(scene: Scene, tongue: Tongue, rng: Random) -> list[str]:
-    """One to five subjects, the scene's own first (after an unknown word at most); others may point elsewhere."""
+def _count(arrangement: Arrangement, language: str, rng: Random) -> str:
+    return rng.choice(NUMBER_WORDS[language][arrangement]) + ("" if language == "zh" else " ")
+
+
+def _write_sentence(motif: str, tongue: Tongue, rng: Random) -> str:
+    """A short prompt's sentence about `motif`."""
+    while True:
+        sentence = _sentence(_topics(motif, tongue, rng), tongue, rng, is_theme=False)
+        if topic_of(sentence) == motif:
+            return sentence
+
+
+def _theme_and_subjects(scene: Scene, tongue: Tongue, rng: Random) -> tuple[str, list[str]]:
+    """A template's sentence and its one to five subjects, of which the first known one is the scene's motif, or else the sentence
+    speaks most of it. A group is named among the subjects, in any place.
+    """
     other = "en" if tongue == "en" else "zh"
-    group = _group(scene, tongue, rng)
-    own = [group or topic_word(scene.motif, tongue, rng)]
-    for _ in range(rng.randint(0, 4)):
-        pick = rng.random()
-        if scene.motif == GENERIC or pick > 0.75:
-            own.append(unknown_word(other, rng))
-        elif pick < 0.45:
-            own.append(topic_word(scene.motif, tongue, rng))
-        else:
-            own.append(topic_word(rng.choice(KNOWN), tongue, rng))
-    if rng.random() < 0.25:
-        own.insert(0, unknown_word(other, rng))
-    return own[:5]
+    while True:
+        topics = _topics(scene.motif, tongue, rng)
+        group = "" if scene.motif == GENERIC and scene.arrangement == "one" else _group(scene, tongue, rng)
+        in_theme = len(topics) if rng.random() < 0.1 else rng.randint(0, len(topics))
+        subjects = topics[in_theme:][:4] + [_stranger(other, rng, with_numbers=True) for _ in range(rng.randint(0, 2))]
+        if rng.random() < 0.5:
+            rng.shuffle(subjects)
+        subjects = ([group] if group else []) + subjects[:5 - bool(group)]
+        if group and rng.random() < 0.2:
+            rng.shuffle(subjects)
+        theme = _sentence(topics[:in_theme], tongue, rng, is_theme=True)
+        if subjects and (group or subject_of(theme, subjects) == scene.motif):
+            return theme, subjects
 
 
 def _colour_list(colours: Sequence[RGB], language: str, rng: Random) -> str:
@@ -254,14 +324,15 @@ def _template(scene: Scene, tongue: Tongue, rng: Random) -> Caption:
     said = {**_basics(scene), "place": scene.place, "density": scene.density}
 
     def fill() -> str:
-        return rng.choice(FILLERS[language])
+        """A filler; one in six speaks of something that is not to be painted."""
+        stray = topic_word(rng.choice(KNOWN), tongue, rng) + ("" if language == "zh" else " ") if rng.random() < 1 / 6 else ""
+        return stray + rng.choice(FILLERS[language])
 
     if rng.random() < NAMELESS_SHARE and scene.motif != GENERIC and scene.arrangement == "one":
-        sentence = "".join(unknown_word(language, rng) for _ in range(3))
-        subjects = [unknown_word(language, rng) for _ in range(rng.randint(1, 5))]
+        sentence, subjects = _theme_and_subjects(replace(scene, motif=GENERIC), tongue, rng)
         rule = _rule([scene.motif], language)
     else:
-        sentence, subjects = _sentence(scene, tongue, rng), _subjects(scene, tongue, rng)
+        sentence, subjects = _theme_and_subjects(scene, tongue, rng)
         named = rng.random() < 0.5 and scene.motif != GENERIC
         rule = _rule(rng.sample(KNOWN, rng.randint(1, 3)), language) if named else fill()
     quiet = _quiet(scene.place, language, rng) if rng.random() < 0.75 else fill()
@@ -285,9 +356,9 @@ def _short(scene: Scene, tongue: Tongue, rng: Random) -> Caption:
     """A few words: the topic, and each other thing with some chance."""
     language = _language(tongue, rng)
     said, group = _basics(scene), _group(scene, tongue, rng)
-    parts = [group or _sentence(scene, tongue, rng)]
+    parts = [group or _write_sentence(scene.motif, tongue, rng)]
     if group and rng.random() < 0.4:
-        parts.insert(rng.randint(0, 1), _sentence(scene, tongue, rng))
+        parts.insert(rng.randint(0, 1), _write_sentence(scene.motif, tongue, rng))
     if rng.random() < 0.5:
         said["place"] = scene.place
         word = rng.choice(PLACE_WORDS[language][scene.place])

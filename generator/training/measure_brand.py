@@ -27,7 +27,8 @@ from generator.studio.palettes import PALETTES, RGB, format_hex
 from generator.training.brand import BrandPlan, Learned, Standing, learn_brand
 from generator.training.brand_distance import Features, describe, palette_distance, style_distance, take_view
 from generator.training.brand_example import PLACES, choose_motifs, draw_brand, draw_cover, write_topic
-from generator.training.brand_lessons import make_lesson, paint_priors
+from generator.training.brand_house import find_house, find_palette
+from generator.training.brand_lessons import make_lesson, make_sketch, paint_priors
 
 SIZE = (1200, 630)
 STEPS, GUIDANCE = 8, 1.0
@@ -147,13 +148,16 @@ def run(checkpoint: Path, folder: Path, plan: BrandPlan, count: int) -> tuple[Le
     brand = [cover.picture for cover in covers]
     painter = CoverPainter(checkpoint, ModelOptions())
     before = paint_probes(painter, probes)
-    lessons = [make_lesson(painter, cover) for cover in covers]
+    sketches = [make_sketch(painter, cover) for cover in covers]
+    house = find_house(painter.parts, sketches, find_palette([take_view(cover) for cover in brand]))
+    print(house, flush=True)
+    lessons = [make_lesson(painter, sketch, house) for sketch in sketches]
     started = time.monotonic()
     priors = paint_priors(painter, lessons, PRIOR_SHARE * plan.minutes * 60, plan.seed)
     spent = (time.monotonic() - started) / 60
     print(f"{len(lessons)} covers, {len(priors)} of the checkpoint's own pictures in {spent:.1f} minutes", flush=True)
     learned = learn_brand(checkpoint, painter.options, lessons, priors,
-                          replace(plan, minutes=max(plan.minutes - spent, plan.minutes / 2)), tell)
+                          replace(plan, minutes=max(plan.minutes - spent, plan.minutes / 2)), tell, house)
     if not learned.file:
         raise SystemExit(f"the held-out loss did not fall below {learned.held_out_before:.4f} in {learned.steps} steps")
     file = folder / "brand.safetensors"

@@ -1,7 +1,5 @@
-"""Lets a transformer paint what prepared shards ask for, and stores its latents in the same form. `... --help`.
-
-Windows become the pairs (noise, picture) that generator.training.distil learns from; whole canvases show the scorer what the
-generator does wrong.
+"""Lets the transformer paint what prepared shards of whole canvases ask for, and stores its latents in the same form: they show
+the scorer what the generator does wrong. `python -m generator.training.paint_shards --help`.
 """
 
 import argparse
@@ -19,7 +17,7 @@ from generator.training.train_mmdit import Shard, Told, load_shards, run
 
 
 def draw_noise(tokens: Tensor, seed: int) -> Tensor:
-    """The noise of a pair, in the shape of its tokens: made again from its seed."""
+    """Noise in the shape of tokens."""
     return torch.randn(tokens.shape, generator=torch.Generator().manual_seed(seed))
 
 
@@ -43,24 +41,22 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/training"))
-    parser.add_argument("--kind", choices=("window", "whole"), default="window")
-    parser.add_argument("--out", default="pairs", help="folder in the training folder")
+    parser.add_argument("--out", default="generated", help="folder in the training folder")
     parser.add_argument("--most", type=int, default=1000, help="shards")
-    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--steps", type=int, default=8)
     chosen = parser.parse_args()
     checkpoint, target = chosen.folder / "mini", chosen.folder / chosen.out
     target.mkdir(parents=True, exist_ok=True)
     network = load_transformer(checkpoint / "transformer", is_compiled=True)
-    shards = load_shards(chosen.folder / "latents", chosen.kind)
+    shards = load_shards(chosen.folder / "latents", "whole")
     for number, shard in enumerate(shards[:: max(1, len(shards) // chosen.most)][:chosen.most]):
-        file = target / f"{chosen.kind}-{number:04d}.pt"
+        file = target / f"whole-{number:04d}.pt"
         if file.exists():
             continue
         sigmas = noise_levels(chosen.steps, shard.grid[0] * shard.grid[1], read_schedule(checkpoint))
         tokens = paint(network, shard, shard.told, draw_noise(shard.tokens, number), sigmas)
         torch.save({"tokens": tokens.to(torch.bfloat16), "states": shard.told.states.to(torch.bfloat16).to_sparse(),
-                    "shown": shard.told.shown, "noise_seed": number, "canvas": shard.grid[::-1],
-                    "seen": shard.seen}, file.with_suffix(".partial"))
+                    "shown": shard.told.shown, "canvas": shard.grid[::-1], "seen": shard.seen}, file.with_suffix(".partial"))
         os.replace(file.with_suffix(".partial"), file)
         print(f"{file.name}", flush=True)
 

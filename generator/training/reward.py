@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from generator.checkpoint import Autoencoder, load_transformer, load_vae
 from generator.evaluation.aesthetic import Scorer, load_scorer, pool
+from generator.evaluation.judge import CELL_PX
 from generator.latents import unpack
 from generator.mmdit import MMDiT
 from generator.training.average import WeightAverage
@@ -42,10 +43,12 @@ def choose_part(window: Window, rng: Random) -> Tensor:
 
 
 def rate_pictures(scorer: Scorer, vae: Autoencoder, tokens: Tensor, part: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Logits [B] of the decoded part of tokens [B, T, C*4]; grid: (rows, columns) of the part."""
+    """Logits [B] of the decoded part of tokens [B, T, C*4], seen as the scorer sees; grid: (rows, columns) of the part."""
     with narrow():
-        pixels = vae.decode(unpack(tokens[:, part], grid))
-        return pool(scorer(pixels.clamp(-1, 1)).float())
+        pixels = vae.decode(unpack(tokens[:, part], grid)).clamp(-1, 1)
+        size = [CELL_PX * side for side in grid]
+        views = F.interpolate(pixels.float(), size=size, mode="bilinear", antialias=True, align_corners=False)
+        return pool(scorer(views).float())
 
 
 def reward_loss(network: nn.Module, frozen: nn.Module, scorer: Scorer, vae: Autoencoder, shard: Shard, window: Window,

@@ -1,12 +1,13 @@
 """Trains the bundled text encoder to read captions. `python -m generator.training.train_text --help`.
 
-Its state tokens learn to name the scene behind a caption; the diffusion model then reads those states.
+It learns to name the scene behind a caption. What the lexicon says of the words is hidden from it now and then, so that their
+characters and pieces come to mean something too, also in words that the lexicon does not have.
 """
 
 import argparse
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -17,8 +18,9 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 
 from generator.layout import PLACES
+from generator.lexicon import Lexicon
+from generator.plain_words import plain_words
 from generator.scene_code import CHOICES, COLOURS
-from generator.studio.lexicon import topic_words
 from generator.studio.palettes import COLOUR_NAMES, PALETTES
 from generator.studio.scene import sample_scene
 from generator.text_encoder import (
@@ -28,8 +30,10 @@ from generator.text_encoder import (
     PromptReader,
     Reading,
     TextEncoderConfig,
+    Tokens,
     load_prompt_reader,
 )
+from generator.topics import topic_words
 from generator.training.budget import Budget
 from generator.training.captions import (
     DENSITY_WORDS,
@@ -42,6 +46,7 @@ from generator.training.captions import (
     PLACE_WORDS,
     Caption,
     common_characters,
+    topic_of,
     unknown_word,
     write_caption,
     write_composition,
@@ -54,9 +59,11 @@ from generator.training.optimizers import Optimizers
 
 BATCH = 48
 LEARNING_RATE = 1.5e-3
-WORDS_SHARE = 0.15
+WORDS_SHARE = 0.1
 """Of the time, spent on topic words alone before whole captions."""
-VOCABULARY = 7200
+HIDDEN = {"motif": 0.7, None: 0.05}
+"""Share of the motifs that the lexicon keeps to itself, in lessons in words and in all choices."""
+VOCABULARY = 8000
 
 
 def train_tokenizer() -> Tokenizer:
@@ -71,6 +78,7 @@ def train_tokenizer() -> Tokenizer:
     names = [name for entry in COLOUR_NAMES for name in entry[:2]] + [name for p in PALETTES for name in (p.zh, p.en)]
     tables = (PLACE_WORDS, DENSITY_WORDS, MATERIAL_WORDS, LIGHT_WORDS, NUMBER_WORDS)
     fixed = [word for table in tables for by_value in table.values() for row in by_value.values() for word in row]
+    fixed += plain_words()["en"]
     fixed += [word for table in (FILLERS, FORBIDDEN) for row in table.values() for word in row]
     tokenizer.train_from_iterator([*frames, *(words + names + fixed) * 4], trainer)
     return tokenizer
@@ -130,7 +138,8 @@ def draw_words(rng: Random, count: int) -> list[Caption]:
             glue = "" if language == "zh" else " "
             stranger = unknown_word(language, rng)
             words[0] = glue.join(rng.choice(((words[0], stranger), (stranger, words[0]))))
-        captions.append(Caption(text=rng.choice((" ", "、", ", ", "，")).join(words), tongue="mixed", said={"motif": motif}))
+        text = rng.choice((" ", "、", ", ", "，")).join(words)
+        captions.append(Caption(text=text, tongue="mixed", said={"motif": topic_of(text)}))
     return captions
 
 
@@ -147,6 +156,12 @@ def draw_captions(rng: Random, count: int) -> list[Caption]:
     """Fresh captions; one in twelve asks for nothing."""
     return [Caption(text=write_unrelated(rng), tongue="mixed") if rng.random() < 1 / 12 else write_caption(sample_scene(rng), rng)
             for _ in range(count)]
+
+
+def hide_known(tokens: Tokens, share: float) -> Tokens:
+    """The tokens without what the lexicon says of some motifs, of each prompt others."""
+    shown = torch.rand(len(tokens.known), CHOICES[0][1] + 1) >= share
+    return replace(tokens, known=tokens.known * shown.gather(1, tokens.known))
 
 
 @torch.no_grad()
@@ -175,20 +190,24 @@ def train(budget: Budget, folder: Path, *, go_on: bool = False, words_share: flo
         reader.encoder.float().train().requires_grad_(True)
     else:
         tokenizer = train_tokenizer()
-        reader = PromptReader(tokenizer, MiniTextEncoder(TextEncoderConfig(vocabulary=tokenizer.get_vocab_size())))
+        encoder = MiniTextEncoder(TextEncoderConfig(vocabulary=tokenizer.get_vocab_size()))
+        words = {motif: (*topic_words()[motif]["zh"], *topic_words()[motif]["en"]) if motif in topic_words() else ()
+                 for motif in LISTS["motif"]}
+        reader = PromptReader(tokenizer, encoder, Lexicon(words))
     parameters = list(reader.encoder.parameters())
     optimizer = Optimizers(reader.encoder, LEARNING_RATE, muon="layers.")
     rng, started, step, share = Random(seed + go_on), time.monotonic(), 0, 0.0
     while share < 1:
         optimizer.set_rate(LEARNING_RATE * min(1, (step + 1) / 100) * max(1 - share, 0.02))
         early = share < words_share and not go_on
-        lessons = [(draw_words(rng, 8 * BATCH if early else 2 * BATCH), "motif"), (draw_places(rng, BATCH // 2), "place"),
+        lessons = [(draw_words(rng, 8 * BATCH if early else BATCH), "motif"), (draw_places(rng, BATCH // 2), "place"),
                    ([] if early else draw_captions(rng, BATCH), None)]
         loss = torch.zeros(())
         for captions, only in lessons:
             if captions:
+                tokens = hide_known(reader.tokenize([caption.text for caption in captions]), HIDDEN.get(only, 0))
                 with narrow():
-                    reading = reader.weigh(reader.tokenize([caption.text for caption in captions]))
+                    reading = reader.weigh(tokens)
                 loss = loss + reading_loss(reading, make_answers(captions, only))
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -207,6 +226,7 @@ def train(budget: Budget, folder: Path, *, go_on: bool = False, words_share: flo
 def _write(reader: PromptReader, folder: Path) -> None:
     target = folder / "text_encoder"
     target.mkdir(parents=True, exist_ok=True)
+    reader.lexicon.save(target)
     reader.tokenizer.save(str(target / TOKENIZER_FILE), pretty=False)
     save_file({name: tensor.detach().to(torch.bfloat16).contiguous() for name, tensor in reader.encoder.state_dict().items()},
               target / "model.safetensors")

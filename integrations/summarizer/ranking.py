@@ -6,13 +6,18 @@ Source: Mihalcea and Tarau 2004, "TextRank: Bringing Order into Texts"; the walk
 import math
 import re
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
-from integrations.summarizer.words import is_noun, is_verb, rarity, sentences_of, words_of
+from generator.lexicon import stem
+from generator.plain_words import is_plain
+from generator.topics import topics_in
+from integrations.summarizer.stop_words import STOP_WORDS
+from integrations.summarizer.words import is_known, is_noun, is_verb, rarity, sentences_of, words_of
 from prompts.article import Article
 from prompts.brief import MAX_SUBJECTS, Subject
 
@@ -22,6 +27,9 @@ OPENING_SENTENCES = 12
 TITLE_WEIGHT = 4.0
 VERB_WEIGHT = 0.4
 HINT_WEIGHT = 1.5
+TITLE_TIMES = 3.0
+"""So much does a word of title, tags or description count where it is asked what a cover can show; one of the text counts 1 on
+average."""
 PHRASE_TIMES = 3
 
 _SERIES = re.compile(r"第\s*[0-9０-９〇零一二三四五六七八九十百千]+\s*[期章篇讲回周集季]|周刊|周报|日报|月刊|连载|专栏|"
@@ -62,8 +70,8 @@ class Ranking:
     def __init__(self, article: Article) -> None:
         self._language = article.language
         self.theme = theme_of(article.title)
-        hints = [*article.tags, article.description]
-        self._hinted = {word.lower() for hint in hints for word in words_of(hint, article.language)}
+        self._hints = [*article.tags, article.description]
+        self._hinted = {word.lower() for hint in self._hints for word in words_of(hint, article.language)}
         texts = list(dict.fromkeys(sentences_of(article.text)))
         cut = [words_of(text, article.language) for text in [self.theme, *texts]]
         merged = _with_phrases(cut, [self.theme, *texts], " " if article.language == "en" else "")
@@ -103,7 +111,9 @@ class Ranking:
         return sum(weight[word] for word in weight if word in sentence.lower()) / (sum(weight.values()) or 1.0)
 
     def subjects(self) -> tuple[Subject, ...]:
-        """At most five subjects whose weights sum to 1; none for an article without telling words."""
+        """At most five subjects whose weights sum to 1, first the one that a cover can show best; none for an article without
+        telling words.
+        """
         weights: defaultdict[str, float] = defaultdict(float)
         spelling: dict[str, Counter[str]] = defaultdict(Counter)
         for sentence in self.sentences:
@@ -114,8 +124,12 @@ class Ranking:
         for word in self._title:
             weights[word] = max(weights[word], mean) + TITLE_WEIGHT * mean
             spelling[word][self._title[word]] += 1
-        scored = {word: weight * self._fitness(word) for word, weight in weights.items()}
+        scored = {word: weight * self._fitness(word, spelling[word].total()) for word, weight in weights.items()}
         names = sorted((word for word in scored if scored[word] > 0), key=lambda word: (-scored[word], word))
+        if lead := self.lead():
+            names.insert(0, lead.lower())
+            spelling[lead.lower()][lead] += 1
+            scored[lead.lower()] = scored[names[1]] if len(names) > 1 else mean
         chosen = _distinct(names)
         total = sum(scored[word] for word in chosen)
         shares = [round(scored[word] / total, 3) for word in chosen]
@@ -124,8 +138,27 @@ class Ranking:
         return tuple(Subject(name=spelling[word].most_common(1)[0][0], weight=share)
                      for word, share in zip(chosen, shares, strict=True))
 
-    def _fitness(self, word: str) -> float:
-        """How well `word` names something to paint. Verbs only where the title has them."""
+    def lead(self) -> str:
+        """The article's own word for what it speaks of most among what a cover can show; empty where it speaks of nothing such
+        twice.
+        """
+        times, words = Counter[str](), defaultdict[str, defaultdict[str, float]](lambda: defaultdict(float))
+        weighed = [(text, TITLE_TIMES) for text in (self.theme, *self._hints)]
+        weighed += [(sentence.text, math.sqrt(sentence.score * len(self.sentences))) for sentence in self.sentences]
+        for text, weight in weighed:
+            for word, motif in topics_in(text):
+                if word.lower() not in STOP_WORDS and not is_plain(word):
+                    times[motif] += 1
+                    words[motif][word] += weight
+        often = [motif for motif in words if times[motif] > 1]
+        return _heaviest(words[_heaviest({motif: sum(words[motif].values()) for motif in often})]) if often else ""
+
+    def _fitness(self, word: str, times: int) -> float:
+        """How well `word`, said so many times, names something to paint. Verbs only where the title has them; what no dictionary
+        has only where it is said twice: much of it is cut wrongly.
+        """
+        if is_plain(word) or (times < 2 and not is_known(word)):
+            return 0.0
         if not is_noun(word):
             return VERB_WEIGHT if word in self._title and is_verb(word) else 0.0
         return rarity(word) * (HINT_WEIGHT if word in self._hinted else 1.0)
@@ -175,6 +208,11 @@ class Ranking:
         return vectors
 
 
+def _heaviest(weights: Mapping[str, float]) -> str:
+    """The heaviest word; of equals, the longest."""
+    return max(weights, key=lambda word: (weights[word], len(word)))
+
+
 def _with_phrases(cut: list[list[str]], texts: list[str], space: str) -> list[tuple[str, ...]]:
     """`cut` words with neighbours joined where the text writes them side by side often enough to be one term."""
     lowered = ([word.lower() for word in words] for words in cut)
@@ -198,11 +236,20 @@ def _with_phrases(cut: list[list[str]], texts: list[str], space: str) -> list[tu
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """The first five of `names` of which none is part, or the plural, of another."""
+    """The first five of `names` (in lower case) of which none is part, or the plural, of another."""
     chosen: list[str] = []
     for name in names:
         if len(chosen) == MAX_SUBJECTS:
             break
-        if not any(name in other or other in name for other in chosen):
+        if not any(_says_the_same(name, other) for other in chosen):
             chosen.append(name)
     return chosen
+
+
+def _says_the_same(one: str, other: str) -> bool:
+    """Whether one of two words or terms has the other in it: English by whole words, Chinese from two characters on."""
+    short, long = sorted((one, other), key=len)
+    if short.isascii():
+        words, whole = [stem(word) for word in short.split()], [stem(word) for word in long.split()]
+        return any(whole[place:place + len(words)] == words for place in range(len(whole)))
+    return len(short) > 1 and short in long

@@ -98,6 +98,11 @@ def is_noun(word: str) -> bool:
     return word in lexicon.nouns or (not lexicon.cutter.FREQ.get(word) and word[0] not in _FUNCTION)
 
 
+def is_known(word: str) -> bool:
+    """True for a Chinese word that jieba's dictionary has, and for any other."""
+    return not _CHINESE.fullmatch(word) or bool(_lexicon().cutter.FREQ.get(word))
+
+
 def is_verb(word: str) -> bool:
     """True for a Chinese verb by jieba's dictionary."""
     return bool(_CHINESE.match(word)) and word in _lexicon().verbs

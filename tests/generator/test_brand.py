@@ -5,25 +5,32 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from generator.checkpoint import load_transformer
-from generator.errors import GeneratorError
+from generator.errors import CheckpointError, GeneratorError
+from generator.house import HOUSE_KEY, MOST_OFFSET, House, read_house
 from generator.lora import load_lora
-from generator.options import ModelOptions
+from generator.options import LoraFile, ModelOptions
 from generator.pipeline import CoverPainter, fit
+from generator.prior import Belief
 from generator.request import CoverImage
 from generator.revision import revision
-from generator.scene_code import CHOICES, COLOURS, code_choices, code_scenes, not_said
+from generator.scene_code import CHOICES, COLOURS, code_choices, code_scenes, not_said, read_choices, read_colours
+from generator.studio.palettes import Palette, mix
 from generator.training.brand import BrandPlan, learn_brand, split_lessons
 from generator.training.brand_distance import describe, palette_distance, style_distance, take_view
-from generator.training.brand_example import choose_motifs, draw_brand
+from generator.training.brand_example import PALETTE, STRIPE, choose_motifs, draw_brand
+from generator.training.brand_house import find_house, find_offset, find_palette
 from generator.training.brand_lessons import (
     LOOK_STATES,
     ApprovedCover,
+    Sketch,
     find_seed,
     lay_on_canvas,
     leave_out_look,
     make_lesson,
+    make_sketch,
     paint_priors,
     silence,
 )
@@ -54,7 +61,8 @@ def draw(number, ground=RED, width=128, height=64):
 
 def make_lessons(folder, count=6, prompt="云 cloud"):
     painter = CoverPainter(folder)
-    return [make_lesson(painter, ApprovedCover(picture=draw(number), prompt=prompt)) for number in range(count)]
+    sketches = [make_sketch(painter, ApprovedCover(picture=draw(number), prompt=prompt)) for number in range(count)]
+    return [make_lesson(painter, sketch) for sketch in sketches]
 
 
 @pytest.fixture(params=["bundled", "grounded", "pipeline_folder"])
@@ -161,7 +169,7 @@ def test_a_lesson_lies_where_the_painter_would_crop_it_from(bundled):
 
 def test_tokens_beyond_the_picture_do_not_count(grounded):
     painter = CoverPainter(grounded)
-    lesson = make_lesson(painter, ApprovedCover(picture=draw(1, width=150, height=80), prompt=""))
+    lesson = make_lesson(painter, make_sketch(painter, ApprovedCover(picture=draw(1, width=150, height=80), prompt="")))
     inside = lesson.inside.reshape(lesson.grid)
     assert lesson.grid == (10, 20)
     assert inside[:, 1:-1].all()
@@ -182,16 +190,152 @@ def test_bare_prompts_of_a_grounded_checkpoint_leave_the_look_to_the_seed(ground
     assert torch.equal(first[others], full[others])
 
 
+class Expecting(torch.nn.Module):
+    """A prior that expects ones where a subject stands, and zeros elsewhere."""
+
+    def forward(self, shown, pooled):
+        mean = (shown[..., 2:] > 0).float().expand(-1, -1, 16)
+        return Belief(mean, torch.ones_like(mean))
+
+
 @pytest.mark.parametrize("place", ["left", "right"])
 def test_a_prompt_without_a_place_is_grounded_where_the_picture_shows_something(grounded, place):
     parts, grid = CoverPainter(grounded).parts, (10, 20)
-    states = not_said()
-    states[0] = code_choices(torch.tensor([[3, *(count for _, count in CHOICES[1:])]]))[0, 0]
+    parts.transformer().prior = Expecting()
     clean = torch.zeros(*grid, 16)
     clean[1:9, slice(1, 9) if place == "left" else slice(11, 19)] = 1
-    shown = parts.ground(states, grid, find_seed(parts, states, grid, clean.flatten(0, 1))).shown[:, 1:].any(-1).reshape(grid)
+    sketch = Sketch(clean=clean.flatten(0, 1), inside=torch.ones(200), grid=grid, prompt="云", states=name_motif(3))
+    seed, distance = find_seed(parts, sketch, None)
+    shown = parts.ground(sketch.states, grid, seed).shown[:, 2].gt(0).reshape(grid)
     half = shown[:, :10] if place == "left" else shown[:, 10:]
     assert half.sum() == shown.sum() == 64
+    assert distance == 0
+
+
+def name_motif(number):
+    """The states of a prompt that names a motif and nothing else."""
+    states = not_said()
+    states[0] = code_choices(torch.tensor([[number, *(count for _, count in CHOICES[1:])]]))[0, 0]
+    return states
+
+
+HOUSE = House(palette=Palette(background=(10, 20, 30), main=(200, 40, 60), accents=((1, 2, 3),)), choices={"material": 2},
+              offset=(1.0, 0.0, 0.5))
+
+
+def test_a_house_says_what_a_prompt_leaves_open_and_nothing_else(grounded):
+    parts = CoverPainter(grounded).parts
+    for seed in range(8):
+        told = parts.ground(name_motif(3), (10, 20), seed, house=HOUSE).states
+        assert read_choices(told)["material"] == 2
+        assert read_colours(told)[:2] == [(10, 20, 30), (200, 40, 60)]
+    numbers, white = torch.tensor([[3, 48, 0, 0, 0, 4, 0]]), torch.ones(1, COLOURS, 3)
+    said, asked = code_choices(numbers)[0], code_scenes(numbers, white, white[..., 0] > 0)
+    told = parts.ground(asked[0], (10, 20), 1, house=HOUSE).states
+    assert read_choices(told)["material"] == 4
+    assert read_colours(told)[0] == (255, 255, 255)
+    assert torch.equal(told[:len(said)], said)
+
+
+class Preferring(torch.nn.Module):
+    """A prior that expects noughts of one material, and ones of the others."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.column = sum(count + 1 for _, count in CHOICES[:5]) + number
+
+    def forward(self, shown, pooled):
+        mean = (1 - pooled[:, None, self.column:self.column + 1]).expand(-1, shown.shape[1], 16)
+        return Belief(mean, torch.ones_like(mean))
+
+
+@pytest.mark.parametrize("material", range(5))
+def test_a_house_has_the_material_that_its_covers_are_expected_in(grounded, material):
+    parts, silent = CoverPainter(grounded).parts, name_motif(3)
+    silent[5] = code_choices(torch.tensor([[3, 48, 0, 0, 0, 0, 0]]))[0, 5]  # paper: how silence is read
+    parts.transformer().prior = Preferring(material)
+    cover = {"clean": torch.zeros(200, 16), "inside": torch.ones(200), "grid": (10, 20), "prompt": "云"}
+    house = find_house(parts, [Sketch(**cover, states=silent), Sketch(**cover, states=not_said())], HOUSE.palette)
+    assert house.choices["material"] == material
+    assert find_house(parts, [Sketch(**cover, states=not_said())], HOUSE.palette).choices == {}
+
+
+def test_what_is_read_where_a_prompt_is_silent_is_left_to_the_house(grounded):
+    parts = CoverPainter(grounded).parts
+    for said, painted in ((0, 2), (4, 4)):
+        states = code_choices(torch.tensor([[3, 48, 0, 0, 0, said, 0]]))[0]
+        told = parts.ground(torch.cat([states, not_said()[len(CHOICES):]]), (10, 20), 1, house=HOUSE).states
+        assert read_choices(told)["material"] == painted
+
+
+def test_a_weak_lora_is_less_unsure_and_one_of_no_weight_has_no_house(grounded, tmp_path):
+    network = load_transformer(grounded / "transformer", is_compiled=True)
+    file = tmp_path / "ours.safetensors"
+    file.write_bytes(write_sides(attach_sides(network, 3, torch.Generator().manual_seed(1)), HOUSE))
+    half, none = (CoverPainter(grounded, ModelOptions(loras=(LoraFile(file=file, weight=weight),))).parts.house()
+                  for weight in (0.5, 0.0))
+    assert half == replace(HOUSE, offset=(0.5, 0.0, 0.25))
+    assert none is None
+
+
+def test_a_house_comes_back_from_the_file_and_acts_with_its_lora(grounded, tmp_path):
+    network = load_transformer(grounded / "transformer", is_compiled=True)
+    sides = attach_sides(network, 3, torch.Generator().manual_seed(1))
+    file, plain = tmp_path / "ours.safetensors", tmp_path / "plain.safetensors"
+    file.write_bytes(write_sides(sides, HOUSE))
+    plain.write_bytes(write_sides(sides))
+    assert read_house(file) == HOUSE
+    assert read_house(plain) is None
+    assert load_lora(file).parts.keys() == load_lora(plain).parts.keys()
+    merged = CoverPainter(grounded, ModelOptions(loras=(LoraFile(file=file), LoraFile(file=plain)))).parts
+    assert merged.house() == HOUSE
+    assert merged.transformer().prior.offset == HOUSE.offset
+    switched = CoverPainter(grounded, ModelOptions(loras=(LoraFile(file=file), LoraFile(file=plain)), switch_loras=True)).parts
+    assert [switched.house(name) for name in (None, "ours", "plain")] == [None, HOUSE, None]
+    assert [switched.transformer(name).prior.offset for name in ("ours", None)] == [HOUSE.offset, (0.0, 0.0, 0.0)]
+
+
+@pytest.mark.parametrize(("told", "rule"), [
+    ("[]", "house"), ("{", "house"), ('{"palette": ["#12"], "choices": {}, "offset": [0, 0, 0]}', "#RRGGBB"),
+    ('{"palette": ["#121212", "#343434"], "choices": {}, "offset": [0, 0, 0]}', "3 to 5"),
+    ('{"palette": ["#121212", "#343434", "#565656"], "choices": {"motif": 1}, "offset": [0, 0, 0]}', "motif"),
+    ('{"palette": ["#121212", "#343434", "#565656"], "choices": {"material": 5}, "offset": [0, 0, 0]}', "material is 5"),
+    ('{"palette": ["#121212", "#343434", "#565656"], "choices": {}, "offset": [0, 0, 99]}', "offset"),
+    ('{"palette": ["#121212", "#343434", "#565656"], "choices": {}, "offset": [NaN, 0, 0]}', "offset"),
+    ('{"palette": ["#121212", "#343434", "#565656"], "choices": {"material": 2.7}, "offset": [0, 0, 0]}', "whole number"),
+    ('{"palette": ["#121212", "#343434", "#565656"], "choices": {"material": Infinity}, "offset": [0, 0, 0]}', "whole number"),
+    ('{"palette": ["#121212", "#343434", "#565656"], "choices": [], "offset": [0, 0, 0]}', "house"),
+    ('{"palette": ["#-1-1-1", "#343434", "#565656"], "choices": {}, "offset": [0, 0, 0]}', "#RRGGBB"),
+    ('{"palette": [1, 2, 3], "choices": {}, "offset": [0, 0, 0]}', "house"),
+    ("[" * 20_000, "house")])
+def test_a_house_that_is_none_is_refused_by_name(tmp_path, told, rule):
+    file = tmp_path / "bad.safetensors"
+    save_file({"x": torch.zeros(1)}, file, metadata={HOUSE_KEY: told})
+    with pytest.raises(CheckpointError, match=rule) as caught:
+        read_house(file)
+    assert "bad.safetensors" in str(caught.value)
+
+
+def test_a_brands_palette_is_found_in_its_covers():
+    palette = find_palette([take_view(cover.picture) for cover in draw_brand()])
+    found = np.array(palette.colours, dtype=float)
+    wanted = np.array([PALETTE.background, PALETTE.main, *PALETTE.accents[:1]], dtype=float)
+    assert [np.abs(found - colour).max(1).min() < 30 for colour in wanted] == [True] * 3
+    assert np.abs(found[0] - mix(PALETTE.background, PALETTE.accents[1], STRIPE / 2)).max() < 40
+
+
+def test_one_plain_colour_still_makes_a_palette():
+    palette = find_palette([torch.zeros(1, 3, 240, 480)] * 4)
+    assert palette.background == palette.main == palette.accents[0]
+
+
+def test_offset_is_how_much_further_than_expected_tokens_are(grounded):
+    lessons = make_lessons(grounded, 3, prompt="湖")
+    network = load_transformer(grounded / "transformer")
+    first = find_offset(network, lessons)
+    far = find_offset(network, [replace(lesson, clean=lesson.clean + 100) for lesson in lessons])
+    assert all(0 <= value <= MOST_OFFSET for value in (*first, *far))
+    assert far[0] > first[0]
 
 
 @pytest.mark.parametrize(("prompt", "bare"), [

@@ -8,9 +8,19 @@ from random import Random
 import pytest
 
 import prompts
-from generator.studio.lexicon import topic_words
 from generator.studio.scene import sample_scene
-from generator.training.captions import KNOWN, PLACE_WORDS, SIDE_NAMES, _sentence, write_caption, write_composition
+from generator.topics import GENERIC
+from generator.training.captions import (
+    KNOWN,
+    NUMBER_WORDS,
+    PLACE_WORDS,
+    SIDE_NAMES,
+    mentions,
+    subject_of,
+    topic_of,
+    write_caption,
+    write_composition,
+)
 
 TEMPLATES = Path(prompts.__file__).parent / "templates"
 
@@ -37,12 +47,32 @@ def test_the_same_seed_writes_the_same_caption():
     assert write_caption(sample_scene(Random(3)), Random(3)) == write_caption(sample_scene(Random(3)), Random(3))
 
 
-def test_the_topic_that_a_sentence_names_first_is_the_scenes():
-    """The first topic word that is known belongs to the scene."""
+@pytest.mark.parametrize("tongue", ["zh", "en", "mixed"])
+def test_what_is_named_first_or_most_is_the_scenes(tongue):
+    """The first known subject of a template; in a short caption, what most words name."""
+    long = re.compile(r"(?:。画面主体：|\. Subject: )(.*?)(?:，以抽象几何|, as an abstract geometric)")
+    seen = {"long": 0, "short": 0}
     for seed in range(300):
         scene = replace(sample_scene(Random(seed), KNOWN), arrangement="one", second=None)
-        caption = _sentence(scene, "en", Random(seed))
-        words = {word.casefold(): motif for motif, by_language in topic_words().items() for word in by_language["en"]}
-        parts = [part for part in re.split(r", | and | for |: ", caption) if part.casefold() in words]
-        if parts:
-            assert words[parts[0].casefold()] == scene.motif, caption
+        caption = write_caption(scene, Random(seed), tongue)
+        told = long.search(caption.text)
+        if told and any(word in told[1] for words in NUMBER_WORDS.values() for word in words["one"]):
+            continue  # a group is named in any place
+        if told and (named := mentions(told[1])):
+            seen["long"] += 1
+            assert named[0] == scene.motif, caption
+        elif told is None:
+            seen["short"] += 1
+            assert scene.motif in mentions(caption.text), caption
+    assert min(seen.values()) > 40
+
+
+@pytest.mark.parametrize(("sentence", "motif"), [
+    ("云原生和一座桥", "cloud"), ("云原生和一座桥、桥梁", "bridge"), ("什么也没有", GENERIC), ("", GENERIC)])
+def test_the_topic_of_a_sentence_is_what_most_words_name(sentence, motif):
+    assert topic_of(sentence) == motif
+
+
+def test_the_subjects_come_before_the_theme():
+    assert subject_of("桥梁、桥梁", ["什么", "云原生", "桥"]) == "cloud"
+    assert subject_of("桥梁", ["什么"]) == "bridge"

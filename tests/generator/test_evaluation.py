@@ -13,8 +13,8 @@ from generator.evaluation.report import TONGUES, Prompt, read_prompts, score_pic
 from generator.evaluation.scores import banding, place_of, quiet_ratio, relation_of, sharpness
 from generator.layout import COUNTS, RELATIONS
 from generator.native import fit_canvas
-from generator.studio.lexicon import motifs_of, topic_words
 from generator.studio.scene import MOTIFS, paint, sample_scene
+from generator.topics import motifs_of, topic_words
 
 SIZES = ((1200, 630), (1024, 1024), (900, 383), (1080, 1440))
 

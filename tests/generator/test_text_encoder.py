@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from generator.errors import CheckpointError
+from generator.lexicon import LEXICON_FILE, Lexicon
 from generator.scene_code import CHOICES, STATES, WIDTH
 from generator.text_encoder import (
     HEX_TOKEN,
@@ -23,18 +24,21 @@ from generator.text_encoder import (
 )
 from generator.training.train_text import train_tokenizer
 
+LEXICON = Lexicon({"hills": ("山", "hill"), "cloud": ("云原生", "cloud native"), "shapes": ()})
+
 
 @pytest.fixture(scope="module")
 def reader():
     torch.manual_seed(0)
     tokenizer = train_tokenizer()
     config = TextEncoderConfig(vocabulary=tokenizer.get_vocab_size(), width=32, heads=2, layers=2, max_tokens=40)
-    return PromptReader(tokenizer, MiniTextEncoder(config).eval().requires_grad_(False))
+    return PromptReader(tokenizer, MiniTextEncoder(config).eval().requires_grad_(False), LEXICON)
 
 
 @pytest.fixture
 def folder(reader, tmp_path):
     reader.tokenizer.save(str(tmp_path / TOKENIZER_FILE))
+    reader.lexicon.save(tmp_path)
     save_file(dict(reader.encoder.state_dict()), tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps(asdict(reader.encoder.config)))
     return tmp_path
@@ -99,4 +103,40 @@ def test_a_tokenizer_without_the_colour_marker_is_refused(folder):
     file = folder / TOKENIZER_FILE
     file.write_text(file.read_text().replace(HEX_TOKEN, "[OTHER]"))
     with pytest.raises(CheckpointError, match=r"\[HEX\]"):
+        load_prompt_reader(folder)
+
+
+def test_tokens_are_told_what_the_lexicon_has_for_their_word(reader):
+    tokens = reader.tokenize(["爬山 cloud native 架构", "nothing"])
+    texts = reader.tokenizer.encode("爬山 cloud native 架构").tokens
+    told = dict(zip(texts, tokens.known[0].tolist(), strict=False))
+    assert told["山"] == 1
+    assert told["爬"] == told["架"] == 0
+    assert [number for piece, number in zip(texts, tokens.known[0].tolist(), strict=False) if piece.isascii()] == [2] * sum(
+        piece.isascii() for piece in texts)
+    assert not tokens.known[1].any()
+
+
+def test_what_the_lexicon_says_is_cut_with_the_text(reader):
+    tokens = reader.tokenize(["某" * 60 + "山"])
+    assert tokens.known.shape == tokens.ids.shape
+    assert not tokens.known.any()
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"hills": 3}'])
+def test_a_lexicon_that_is_none_is_refused(folder, content):
+    (folder / LEXICON_FILE).write_text(content)
+    with pytest.raises(CheckpointError, match=LEXICON_FILE):
+        load_prompt_reader(folder)
+
+
+def test_a_lexicon_of_more_motifs_than_the_code_has_is_refused(folder):
+    Lexicon({f"m{number}": (f"word{number}",) for number in range(49)}).save(folder)
+    with pytest.raises(CheckpointError, match="49 motifs"):
+        load_prompt_reader(folder)
+
+
+def test_a_reader_without_its_lexicon_is_refused(folder):
+    (folder / LEXICON_FILE).unlink()
+    with pytest.raises(CheckpointError, match=LEXICON_FILE):
         load_prompt_reader(folder)

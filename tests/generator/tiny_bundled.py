@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from generator.checkpoint import save_network, save_transformer
 from generator.config import MiniVAEConfig, MMDiTConfig
+from generator.lexicon import Lexicon
 from generator.mini_vae import MiniVAE
 from generator.mmdit import MMDiT
 from generator.pipeline import PROJECT
@@ -47,6 +48,7 @@ def write_text_encoder(folder):
     folder.mkdir(parents=True)
     tokenizer.save(str(folder / TOKENIZER_FILE))
     save_file(dict(MiniTextEncoder(config).state_dict()), folder / "model.safetensors")
+    Lexicon({"hills": ("山",), "waves": ("湖", "waves")}).save(folder)
     write_json(folder / "config.json", {"_class_name": "MiniTextEncoder", **asdict(config)})
 
 

@@ -41,6 +41,12 @@ def test_pictures_of_different_shapes_share_a_sheet():
     assert sheet.height == GAP + 2 * CELL_WIDTH + CAPTION_HEIGHT + GAP
 
 
+def test_a_row_is_as_high_as_its_tallest_picture():
+    sheet = opened(contact_sheet([plain(9, 400, 800), plain(9), plain(60), plain(60)], ["1", "2", "3", "4"], columns=2))
+    assert sheet.height == GAP + 2 * CELL_WIDTH + CELL_WIDTH // 2 + 2 * (CAPTION_HEIGHT + GAP)
+    assert sheet.getpixel((GAP + 9, GAP + 2 * CELL_WIDTH + CAPTION_HEIGHT + GAP + 9))[0] == 60
+
+
 def test_a_caption_is_drawn_under_its_picture():
     assert caption_pixels(opened(contact_sheet([plain(9)], ["cover 7"], 1))) > 50
     assert caption_pixels(opened(contact_sheet([plain(9)], [""], 1))) == 0

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from generator.topics import motifs_of
 from integrations.errors import Refused
 from integrations.summarizer.extractive import ExtractiveSummarizer
 from integrations.summarizer.ranking import theme_of
 from integrations.summarizer.words import MAX_SENTENCES, sentences_of, words_of
-from prompts.article import Article
+from prompts.article import Article, detect_language
 from prompts.brief import MAX_CHARACTERS_ZH, MAX_WORDS_EN
 
 WEEKLY = """本杂志开源，欢迎投稿，也欢迎推荐内容。
@@ -122,9 +123,30 @@ def test_the_same_article_gives_the_same_brief_also_in_another_process():
 
 def test_tags_make_a_subject_weigh_more():
     def weight(**more):
-        return {s.name: s.weight for s in brief("节约用水", WEEKLY, **more).subjects}.get("农业", 0)
+        return {s.name: s.weight for s in brief("节约用水", WEEKLY, **more).subjects}.get("灌溉", 0)
 
-    assert weight(tags=("农业",)) > weight()
+    assert weight(tags=("灌溉",)) > weight()
+
+
+@pytest.mark.parametrize(("title", "text", "motif"), [
+    ("周末记事", "早上去喝咖啡。店里的咖啡豆是新烘的。朋友聊起公司的事。手冲咖啡要慢。", "cup"),
+    ("Notes", "We asked around. The old bridge was closed. Nobody wanted to cross the bridge, so we walked.", "bridge"),
+    ("右手边", "两百人右手边的事情。三个月以后的事情。", None)])
+def test_what_a_cover_can_show_best_comes_first(title, text, motif):
+    lead = "".join(names(brief(title, text, detect_language(text)))[:1])
+    assert motifs_of(lead) == ({motif} if motif else frozenset())
+
+
+def test_common_english_words_are_no_subjects():
+    text = "They asked me twenty times behind the garage. We stopped looking at the garage across it."
+    made = brief("What nobody wanted", text, "en")
+    assert not {"asked", "wanted", "twenty", "behind", "stopped", "looking", "across"} & {name.lower() for name in names(made)}
+    assert "garage" in names(made)
+
+
+def test_what_no_dictionary_has_counts_only_when_said_twice():
+    assert "琵鹭" not in "".join(names(brief("湿地", "黑脸琵鹭飞过了湿地。湿地有水。")))
+    assert "黑脸琵鹭" in "".join(names(brief("湿地", "黑脸琵鹭飞过了湿地。黑脸琵鹭吃鱼。黑脸琵鹭很少。")))
 
 
 def test_many_articles_keep_their_order():

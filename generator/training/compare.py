@@ -49,21 +49,21 @@ def measure_diversity(painter: CoverPainter, prompts: Sequence[Prompt], steps: i
 
 def lay_pairs(before: Sequence[Picture], after: Sequence[Picture], rng: Random) -> tuple[Image.Image, list[str]]:
     """(sheet, which side is the one after, pair for pair)."""
-    key, cells = [], []
+    key, rows, row = [], list[list[Image.Image]](), list[Image.Image]()
     for one, other in zip(before, after, strict=True):
         is_right = rng.random() < 0.5
         key.append("right" if is_right else "left")
-        pair = Image.new("RGB", (2 * CELL_PX + GAP_PX, CELL_PX), "white")
-        for place, picture in enumerate((one, other) if is_right else (other, one)):
-            small = Image.fromarray(picture)
-            small.thumbnail((CELL_PX, CELL_PX), Image.Resampling.LANCZOS)
-            left = place * (CELL_PX + GAP_PX) + (CELL_PX - small.width) // 2
-            pair.paste(small, (left, (CELL_PX - small.height) // 2))
-        cells.append(pair)
-    wide, rows = 2 * CELL_PX + 5 * GAP_PX, -(-len(cells) // PAIRS_A_ROW)
-    sheet = Image.new("RGB", (wide * PAIRS_A_ROW, (CELL_PX + GAP_PX) * rows), "white")
-    for number, cell in enumerate(cells):
-        sheet.paste(cell, (number % PAIRS_A_ROW * wide, number // PAIRS_A_ROW * (CELL_PX + GAP_PX)))
+        for picture in (one, other) if is_right else (other, one):
+            row.append(Image.fromarray(picture))
+            row[-1].thumbnail((CELL_PX, CELL_PX), Image.Resampling.LANCZOS)
+        if len(row) == 2 * PAIRS_A_ROW:
+            rows, row = [*rows, row], []
+    rows += [row] if row else []
+    heights = [max(picture.height for picture in row) + GAP_PX for row in rows]
+    sheet = Image.new("RGB", ((CELL_PX + GAP_PX) * 2 * PAIRS_A_ROW, sum(heights)), "white")
+    for number, row in enumerate(rows):
+        for place, picture in enumerate(row):
+            sheet.paste(picture, (place * (CELL_PX + GAP_PX) + place // 2 * GAP_PX, sum(heights[:number])))
     return sheet, key
 
 

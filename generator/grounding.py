@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from generator.house import House
-from generator.layout import ARRANGEMENTS, DENSITIES, LIGHTS, PLACES, STAGES, bounds, lay_out
+from generator.layout import ARRANGEMENTS, DENSITIES, LIGHTS, PLACES, RELATIONS, STAGES, bounds, lay_out
 from generator.scene_code import (
     CHOICES,
     COLOURS,
@@ -35,6 +35,8 @@ from generator.studio.palettes import Palette, sample_palette
 
 OPEN = {"place": len(PLACES), "density": len(DENSITIES), "material": dict(CHOICES)["material"], "light": len(LIGHTS)}
 """Choices that the seed makes where the prompt does not, and how many there are to choose from."""
+PAIRED = tuple(map(ARRANGEMENTS.index, RELATIONS))
+"""Arrangements of two motifs."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ def complete(states: Tensor, grid: tuple[int, int], seed: int, house: House | No
     said, rng = read_choices(states), Random(seed)
     drawn = {name: rng.randrange(count) for name, count in OPEN.items()}
     chosen = {**said, **{name: number for name, number in drawn.items() if said[name] is None}}
+    if said["second"] is None and said["arrangement"] in PAIRED:  # half of a pair was read
+        chosen["arrangement"] = ARRANGEMENTS.index("one")
     if house is not None:
         chosen |= {name: number for name, number in house.choices.items() if house.is_left(name, said[name])}
     numbers = torch.tensor([[count if (number := chosen[name]) is None else number for name, count in CHOICES]])

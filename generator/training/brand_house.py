@@ -19,6 +19,8 @@ from generator.training.brand_lessons import Lesson, Sketch, find_seed
 
 RIM = 1 / 12
 """Share of a picture's sides in which its ground is looked for."""
+GROUND_SHARE = 0.1
+"""Of the rim, from which a colour there is the ground's."""
 POOLED, ALIKE = 12, 10.0
 """Colours that are looked for in all covers together, and Delta E 2000 within which two are one."""
 MOST_ACCENTS = 3
@@ -27,17 +29,18 @@ COMPARED = 48
 
 
 def find_palette(views: Sequence[Tensor]) -> Palette:
-    """The colours that covers [1, 3, H, W] in -1..1 have in common: the commonest along their rims, and of the others those that
-    cover most.
+    """The colours that covers [1, 3, H, W] in -1..1 have in common: the commonest along their rims, and of those that are rare
+    there the ones that cover most.
     """
     pictures = [to_pixels(view) for view in views]
     rims = np.concatenate([_rim(picture) for picture in pictures])
     colours, shares = _count(rims)
     background = colours[int(shares.argmax())]
+    ground = [colour for colour, share in zip(colours, shares, strict=True) if share >= GROUND_SHARE]
     colours, shares = _count(np.concatenate([picture[::3, ::3].reshape(-1, 3) for picture in pictures]))
     chosen: list[RGB] = []
     for row in np.argsort(-shares):
-        if all(_apart(colours[row], other) > ALIKE for other in (background, *chosen)):
+        if all(_apart(colours[row], other) > ALIKE for other in (*ground, *chosen)):
             chosen.append(colours[row])
     main, *accents = chosen[:MOST_ACCENTS + 1] or [background]
     return Palette(background=background, main=main, accents=tuple(accents) or (main,))

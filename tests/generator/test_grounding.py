@@ -135,6 +135,12 @@ def test_the_stage_is_read_back():
     assert {read_stage(ground(ask(motif=4, density=2), GRID, seed).states) for seed in range(9)} == {0, 1, 2}
 
 
+@pytest.mark.parametrize("arrangement", RELATIONS)
+def test_half_a_pair_is_one_subject(arrangement):
+    told = ground(ask(motif=4, arrangement=ARRANGEMENTS.index(arrangement)), GRID, seed=0)
+    assert read_choices(told.states)["arrangement"] == ARRANGEMENTS.index("one")
+
+
 def test_a_prompt_without_a_motif_gets_no_subject():
     told = ground(not_said(), GRID, seed=0)
     assert read_choices(told.states)["motif"] is None

@@ -86,7 +86,8 @@ def find_house(parts: Parts, sketches: Sequence[Sketch], palette: Palette) -> Ho
         open_ones = [sketch for sketch, one in zip(some, said, strict=True)
                      if one["motif"] is not None and tried[0].is_left(name, one[name])]
         if open_ones:
-            house = min(tried, key=lambda one, left=open_ones: sum(find_seed(parts, sketch, one)[1] for sketch in left))
+            distances = [sum(find_seed(parts, sketch, one)[1] for sketch in open_ones) for one in tried]
+            house = tried[int(np.argmin(distances))]
     return house
 
 

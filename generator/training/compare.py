@@ -62,8 +62,8 @@ def lay_pairs(before: Sequence[Picture], after: Sequence[Picture], rng: Random) 
     heights = [max(picture.height for picture in row) + GAP_PX for row in rows]
     sheet = Image.new("RGB", ((CELL_PX + GAP_PX) * 2 * PAIRS_A_ROW, sum(heights)), "white")
     for number, row in enumerate(rows):
-        for place, picture in enumerate(row):
-            sheet.paste(picture, (place * (CELL_PX + GAP_PX) + place // 2 * GAP_PX, sum(heights[:number])))
+        for place, small in enumerate(row):
+            sheet.paste(small, (place * (CELL_PX + GAP_PX) + place // 2 * GAP_PX, sum(heights[:number])))
     return sheet, key
 
 

@@ -1,5 +1,6 @@
 """Finds the house that a brand's covers share: its colours, and how far its look is from what the checkpoint expects."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -93,17 +94,16 @@ def find_house(parts: Parts, sketches: Sequence[Sketch], palette: Palette) -> Ho
 
 @torch.inference_mode()
 def find_offset(network: MMDiT, lessons: Sequence[Lesson]) -> tuple[float, ...]:
-    """For each table of the prior: the log of how much further its tokens of `lessons` are from the expected than they should
-    be, squared.
+    """The log of how much further the ground of `lessons` is from the expected than it should be, squared; 0 for stage and motif:
+    loosened too, they come out as noise, for there are too few covers to learn them anew from.
     """
     weight = network.prior.log_variance
-    off, counts = torch.zeros(len(SHOWN_ROWS)), torch.zeros(len(SHOWN_ROWS))
+    off, count = 0.0, 1e-6
     for lesson in lessons:
         shown, states = lesson.full.shown, lesson.full.states
         assert shown is not None
         belief = network.prior(shown[None].to(weight.device), states.sum(0, keepdim=True).to(weight))
         wrong = ((lesson.clean.to(weight) - belief.mean[0]).square() / belief.variance[0]).float().mean(-1).cpu()
-        last = torch.where(shown[:, 2] > 0, 2, torch.where(shown[:, 1] > 0, 1, 0)).cpu()
-        off.index_add_(0, last, wrong * lesson.inside)
-        counts.index_add_(0, last, lesson.inside)
-    return tuple((off / counts.clamp_min(1)).clamp_min(1).log().clamp_max(MOST_OFFSET).tolist())
+        ground = ~shown[:, 1:].any(-1).cpu() * lesson.inside
+        off, count = off + float((wrong * ground).sum()), count + float(ground.sum())
+    return (min(max(math.log(max(off / count, 1)), 0.0), MOST_OFFSET), *(0.0,) * (len(SHOWN_ROWS) - 1))

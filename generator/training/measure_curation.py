@@ -1,6 +1,6 @@
 """Measures curation on the studio's corpus with planted faults. `python -m generator.training.measure_curation --help`.
 
-Bounds were set on seeds 1 and 3; docs/curation.md says which was reported.
+Bounds were set on seeds 1 and 3; docs/curation.md reports seed 5.
 """
 
 import argparse

@@ -336,6 +336,7 @@ def test_offset_is_how_much_further_than_expected_tokens_are(grounded):
     far = find_offset(network, [replace(lesson, clean=lesson.clean + 100) for lesson in lessons])
     assert all(0 <= value <= MOST_OFFSET for value in (*first, *far))
     assert far[0] > first[0]
+    assert far[1:] == first[1:] == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(("prompt", "bare"), [

@@ -1,5 +1,6 @@
 """Topic words: which words lead to which motif. Free of skia, so that it can be asked where nothing is drawn."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -40,6 +41,22 @@ def topics_in(text: str) -> list[tuple[str, str]]:
     return [(text[found.start:found.end], names[found.motif]) for found in lexicon().find(text)]
 
 
+def mentions(*texts: str) -> list[str]:
+    """The motifs that known words in `texts` name, in order."""
+    return [motif for text in texts for _, motif in topics_in(text)]
+
+
+def topic_of(sentence: str) -> str:
+    """The motif that most known words of `sentence` name; of equals, the one named first. The generic one where none is known."""
+    named = mentions(sentence)
+    return max(named, key=named.count) if named else GENERIC
+
+
+def subject_of(theme: str, subjects: Sequence[str]) -> str:
+    """The motif of a template: that of the first known word among its subjects, and where none is known the theme's."""
+    return next(iter(mentions(*subjects)), topic_of(theme))
+
+
 def motifs_of(text: str) -> frozenset[str]:
     """Every motif that a word of `text` leads to."""
-    return frozenset(motif for _, motif in topics_in(text))
+    return frozenset(mentions(text))

@@ -15,7 +15,7 @@ from generator.plain_words import plain_words
 from generator.studio.palettes import RGB, format_hex, name_colour
 from generator.studio.pen import Material
 from generator.studio.scene import MOTIFS, Scene
-from generator.topics import GENERIC, telling_characters, topic_words, topics_in
+from generator.topics import GENERIC, mentions, subject_of, telling_characters, topic_of, topic_words
 
 Tongue = Literal["zh", "en", "mixed"]
 TONGUE_SHARES: tuple[Tongue, ...] = ("zh", "zh", "en", "mixed")
@@ -153,22 +153,6 @@ def _group(scene: Scene, tongue: Tongue, rng: Random) -> str:
     if scene.arrangement == "one" and rng.random() < 0.8:
         return ""
     return _count(scene.arrangement, language, rng) + _name(scene.motif, language, rng)
-
-
-def mentions(*texts: str) -> list[str]:
-    """The motifs that known words in `texts` name, in order."""
-    return [motif for text in texts for _, motif in topics_in(text)]
-
-
-def topic_of(sentence: str) -> str:
-    """The motif that most known words of `sentence` name; of equals, the one named first. The generic one where none is known."""
-    named = mentions(sentence)
-    return max(named, key=named.count) if named else GENERIC
-
-
-def subject_of(theme: str, subjects: Sequence[str]) -> str:
-    """The motif of a template: that of the first known word among its subjects, and where none is known the theme's."""
-    return next(iter(mentions(*subjects)), topic_of(theme))
 
 
 def _stranger(language: str, rng: Random, with_numbers: bool) -> str:

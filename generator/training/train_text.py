@@ -33,7 +33,7 @@ from generator.text_encoder import (
     Tokens,
     load_prompt_reader,
 )
-from generator.topics import topic_words
+from generator.topics import topic_of, topic_words
 from generator.training.budget import Budget
 from generator.training.captions import (
     DENSITY_WORDS,
@@ -46,7 +46,6 @@ from generator.training.captions import (
     PLACE_WORDS,
     Caption,
     common_characters,
-    topic_of,
     unknown_word,
     write_caption,
     write_composition,
@@ -196,7 +195,7 @@ def train(budget: Budget, folder: Path, *, go_on: bool = False, words_share: flo
         reader = PromptReader(tokenizer, encoder, Lexicon(words))
     parameters = list(reader.encoder.parameters())
     optimizer = Optimizers(reader.encoder, LEARNING_RATE, muon="layers.")
-    rng, started, step, share = Random(seed + go_on), time.monotonic(), 0, 0.0
+    rng, started, step, share = Random(seed), time.monotonic(), 0, 0.0
     while share < 1:
         optimizer.set_rate(LEARNING_RATE * min(1, (step + 1) / 100) * max(1 - share, 0.02))
         early = share < words_share and not go_on
@@ -240,8 +239,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--folder", type=Path, default=Path("build/training"))
     parser.add_argument("--go-on", action="store_true", help="start from the encoder already in the folder")
+    parser.add_argument("--seed", type=int, default=0, help="of the captions: another one for each run that goes on")
     chosen = parser.parse_args()
-    train(Budget(minutes=chosen.minutes), chosen.folder, go_on=chosen.go_on)
+    train(Budget(minutes=chosen.minutes), chosen.folder, go_on=chosen.go_on, seed=chosen.seed)
 
 
 if __name__ == "__main__":

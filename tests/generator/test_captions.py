@@ -9,15 +9,12 @@ import pytest
 
 import prompts
 from generator.studio.scene import sample_scene
-from generator.topics import GENERIC
+from generator.topics import GENERIC, mentions, subject_of, topic_of
 from generator.training.captions import (
     KNOWN,
     NUMBER_WORDS,
     PLACE_WORDS,
     SIDE_NAMES,
-    mentions,
-    subject_of,
-    topic_of,
     write_caption,
     write_composition,
 )

@@ -87,6 +87,12 @@ QUIET_SIDES: dict[Place, tuple[Place, ...]] = {"left": ("right",), "right": ("le
 SIDE_NAMES: dict[str, dict[Place, str]] = {
     "zh": {"left": "左侧", "right": "右侧", "top": "上方", "bottom": "下方"},
     "en": {"left": "on the left", "right": "on the right", "top": "at the top", "bottom": "at the bottom"}}
+SIDE_PHRASES: dict[str, tuple[str, ...]] = {
+    "zh": ("左手边的{}", "右手边的{}", "左边的{}", "右边的{}", "上面的{}", "下面的{}", "{}上面", "{}下面", "{}前面", "{}后面", "{}旁边", "{}之间",
+           "{}两边", "{}中间"),
+    "en": ("{} on the left", "{} on the right", "on top of {}", "under {}", "above {}", "behind {}", "in front of {}",
+           "next to {}", "beside {}", "between {}")}
+"""What an article's sentence says of one thing's place, and means nothing to the picture."""
 ROLES = {"zh": ("背景色", "主色", "点缀色", "点缀色", "点缀色"), "en": ("background", "main color", "accent", "accent", "accent")}
 GLUES = {"zh": ("，", "的", "与", "：", "", "", "", "和", "如何改变"), "en": (" ", " ", " ", ", ", " and ", " for ", ": ")}
 NAMELESS_SHARE = 0.12
@@ -197,16 +203,32 @@ def _sentence(topics: Sequence[str], tongue: Tongue, rng: Random, *, is_theme: b
     """
     language = _language(tongue, rng)
     parts: list[str] = []
-    for topic in topics:
+    for topic in _tell(topics, language, rng) if is_theme else topics:
         if rng.random() < 0.6:
             parts.append(_stranger(language, rng, is_theme))
-        counted = is_theme and rng.random() < 0.15
-        parts.append(_count(rng.choice(COUNTS), language, rng) + topic if counted else topic)
+        parts.append(topic)
     if not topics or rng.random() < 0.5:
         parts += [_stranger(language, rng, is_theme) for _ in range(rng.randint(1, 2))]
     if rng.random() < 0.5:
         return rng.choice(GLUES[language]).join(parts)
     return parts[0] + "".join(rng.choice(GLUES[language]) + part for part in parts[1:])
+
+
+def _tell(topics: Sequence[str], language: str, rng: Random) -> list[str]:
+    """Topics as an article speaks of them: some counted, some at a side, and now and then two of them beside each other."""
+    told = []
+    for topic in topics:
+        pick = rng.random()
+        if pick < 0.15:
+            topic = _count(rng.choice(COUNTS), language, rng) + topic
+        elif pick < 0.25:
+            topic = rng.choice(SIDE_PHRASES[language]).format(topic)
+        told.append(topic)
+    if len(told) > 1 and rng.random() < 0.2:
+        at = rng.randrange(len(told) - 1)
+        form = rng.choice(RELATION_FORMS[language][rng.choice(RELATIONS)])
+        told[at:at + 2] = [form.format(a=told[at], b=told[at + 1])]
+    return told
 
 
 def _count(arrangement: Arrangement, language: str, rng: Random) -> str:

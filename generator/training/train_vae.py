@@ -37,11 +37,12 @@ LEARNING_RATE, POLISH_RATE = 1e-3, 3e-4
 def paint_pool(count: int, seed: int) -> list[Tensor]:
     """`count` whole pictures, [3, H, W] 8-bit, of the native canvases."""
     rng = Random(seed)
-    pool = []
-    for _ in range(count):
-        width, height = (side * TOKEN_PX for side in rng.choice(CANVASES))
-        pool.append(torch.from_numpy(paint(sample_scene(rng), width, height)).permute(2, 0, 1))
-    return pool
+    return [_paint_one(rng) for _ in range(count)]
+
+
+def _paint_one(rng: Random) -> Tensor:
+    width, height = (side * TOKEN_PX for side in rng.choice(CANVASES))
+    return torch.from_numpy(paint(sample_scene(rng), width, height)).permute(2, 0, 1)
 
 
 def sample_crops(pool: list[Tensor], rng: Random, tries: int = 3) -> Tensor:
@@ -173,8 +174,9 @@ def train(budget: Budget, folder: Path, pool_size: int, start: Path | None = Non
 
 
 def polish(budget: Budget, folder: Path, pool_size: int, seed: int = 7) -> MiniVAE:
-    """Train the decoder of folder/vae alone, on quiet ground as well as on busy places, until the budget is spent. The latents
-    stay what they are.
+    """Train the decoder of folder/vae alone, on quiet ground as well as on busy places, until the budget of all runs together is
+    spent, resuming from `folder`. The latents stay what they are. A picture of the pool is painted anew at every step: of one
+    pool the decoder learns the ripples by heart.
     """
     torch.manual_seed(seed)
     source = load_vae(folder / "vae")
@@ -184,10 +186,12 @@ def polish(budget: Budget, folder: Path, pool_size: int, seed: int = 7) -> MiniV
     for parameter in learned:
         parameter.requires_grad_(True)
     optimizer, average = torch.optim.AdamW(learned, lr=POLISH_RATE, betas=(0.9, 0.95)), WeightAverage(vae, decay=0.995)
-    pool, held_out = paint_pool(pool_size, seed), paint_pool(8, 10_000)
+    first, before = load_state(folder / "polish.pt", vae, optimizer, average)
+    pool, held_out = paint_pool(pool_size, seed + first), paint_pool(8, 10_000)
     print(f"start: {measure_psnr(vae, held_out):.2f} dB, ripple {measure_ripple(vae, held_out):.3f}", flush=True)
-    rng, started = Random(seed), time.monotonic()
-    for step, spent in _ticks(0, 0.0, started, budget):
+    rng, started = Random(seed + first), time.monotonic()
+    for step, spent in _ticks(first, before, started, budget):
+        pool[step % len(pool)] = _paint_one(rng)
         for group in optimizer.param_groups:
             group["lr"] = POLISH_RATE * _schedule(step, budget.share(step, spent))
         target = sample_crops(pool, rng, tries=1 + step % 3).to(memory_format=torch.channels_last)
@@ -203,6 +207,9 @@ def polish(budget: Budget, folder: Path, pool_size: int, seed: int = 7) -> MiniV
         average.update(vae)
         if step % 50 == 0:
             print(f"step {step} · {spent:.0f} s · loss {loss.item():.4f}", flush=True)
+        if step % 500 == 499:
+            print(f"held-out {measure_psnr(vae, held_out):.2f} dB, ripple {measure_ripple(vae, held_out):.3f}", flush=True)
+            save_state(folder / "polish.pt", vae, optimizer, average, step + 1, spent)
     average.copy_to(vae)
     print(f"polished: {measure_psnr(vae.eval(), held_out):.2f} dB, ripple {measure_ripple(vae, held_out):.3f}", flush=True)
     _write(vae, vae.config, folder / "vae")

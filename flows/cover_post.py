@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from flows import steps
 from flows.record import CoverRecord, Stopwatch, Wishes
+from integrations.ports import Written
 
 Step = TypeVar("Step", bound=Callable[..., object])
 Runner = Callable[[Step], Step]
@@ -25,7 +26,7 @@ def cover_post(source: str, post_id: str, wishes: Wishes, run: Runner = plainly)
     Raises CoverRejected when a screen says no; Unavailable for what is worth trying again; Refused, NotFound,
     PromptError, GeneratorError otherwise.
     """
-    steps.check_wishes(wishes)
+    steps.check_wishes(source, wishes)
     watch = Stopwatch()
     with watch.timing("fetch"):
         article = run(steps.fetch)(source, post_id)
@@ -51,10 +52,12 @@ def cover_post(source: str, post_id: str, wishes: Wishes, run: Runner = plainly)
     alt_text = steps.write_alt_text(brief)
     with watch.timing("write"):
         files = run(steps.deliver)(painted.cover, article, wishes)
-        cover = steps.refer_to(painted.cover, files, article) if wishes.write else ""
-        written = wishes.write and run(steps.write_into_post)(source, article, cover, alt_text, wishes.force)
+        cover, written = "", Written(changed=False)
+        if wishes.write:
+            cover = steps.refer_to(source, painted.cover, files, article)
+            written = run(steps.write_into_post)(source, article, painted.cover.files[0], cover, alt_text, wishes.force)
     return CoverRecord(
         id=article.id, title=article.title, status="covered", brief=steps.describe_brief(brief), prompt=prompt.text,
         negative=prompt.negative, style=style.name, fingerprint=request.fingerprint, seed=request.seed,
-        checkpoint=request.checkpoint, cached=painted.cached, verdicts=verdicts, alt_text=alt_text, cover=cover,
-        files=files, written=written, timings_s=watch.seconds)
+        checkpoint=request.checkpoint, cached=painted.cached, verdicts=verdicts, alt_text=alt_text,
+        cover=written.address or cover, files=files, written=written.changed, timings_s=watch.seconds)

@@ -21,7 +21,7 @@ from flows.record import Painted, Stopwatch, Wishes
 from generator.request import CoverImage, CoverRequest
 from integrations.errors import Unavailable
 from integrations.pictures import encode
-from integrations.ports import CachedCover, StoredFile, Verdict
+from integrations.ports import CachedCover, PostCover, StoredFile, Verdict, Written
 from integrations.storage.naming import holds, object_name
 from prompts.article import Article, Language
 from prompts.brief import Brief
@@ -36,9 +36,11 @@ PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 """What ails a disk, not the question."""
 
 
-def check_wishes(wishes: Wishes) -> None:
+def check_wishes(source: str, wishes: Wishes) -> None:
     """Raise BadInput where a post would get a cover that its readers cannot reach, or its folder takes no files."""
-    if wishes.write and not wishes.out and not wiring.ports().settings.store.base_url:
+    ports = wiring.ports()
+    is_reachable = not wishes.write or wishes.out or ports.settings.store.base_url
+    if not (is_reachable or ports.open_source(source).keeps_pictures):
         raise BadInput("write: the post would name a file in our own store; give a folder of the site (out), "
                        "or set store.base_url")
     if wishes.out:
@@ -200,11 +202,9 @@ def deliver(cover: CachedCover, article: Article, wishes: Wishes) -> tuple[Store
     """The cover's files; with wishes.out, copies of them in that folder under a readable name."""
     if not wishes.out:
         return cover.files
-    store, folder, delivered = wiring.ports().store, Path(wishes.out), []
+    folder, delivered = Path(wishes.out), []
     for file in cover.files:
-        data = store.get(file.name)
-        if data is None or not holds(file.name, data):
-            raise Unavailable(f"store: {file.name} vanished while it was being delivered")
+        data = _whole_file(file)
         target = folder / f"{readable_name(article)}-{cover.fingerprint[:8]}-{file.width}x{file.height}.{file.format}"
         place_file(target, data)
         delivered.append(replace(file, path=str(target)))
@@ -247,19 +247,39 @@ def readable_name(article: Article) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-")[:48].lower() or "cover"
 
 
-def write_into_post(source: str, article: Article, reference: str, alt_text: str, force: bool) -> bool:
-    """Write the cover field and alt text into the post. False if the post has a cover by now and `force` is not set."""
-    return wiring.ports().open_source(source).write_cover(article.id, reference, alt_text, force=force)
+def refer_to(source: str, cover: CachedCover, files: tuple[StoredFile, ...], article: Article) -> str:
+    """How the post names its cover: by its address in the store or on the site, else by the path from the post.
 
-
-def refer_to(cover: CachedCover, files: tuple[StoredFile, ...], article: Article) -> str:
-    """How the post names its cover: by its address in the store or on the site, else by the path from the post."""
+    Empty where the source keeps the picture itself.
+    """
     settings = wiring.ports().settings
+    if wiring.ports().open_source(source).keeps_pictures:
+        return ""
     if settings.store.base_url:
         return cover.files[0].path
     if settings.out_url:
         return f"{settings.out_url.rstrip('/')}/{Path(files[0].path).name}"
     return Path(os.path.relpath(Path(files[0].path).resolve(), Path(article.source).resolve().parent)).as_posix()
+
+
+def write_into_post(source: str, article: Article, file: StoredFile, reference: str, alt_text: str, force: bool) -> Written:
+    """Give the post its cover and alt text. Nothing changes if the post has a cover by now and `force` is not set."""
+    cover = PostCover(reference=reference, alt_text=alt_text, name=published_name(file), data=_whole_file(file),
+                      content_type=f"image/{file.format}")
+    return wiring.ports().open_source(source).write_cover(article.id, cover, force=force)
+
+
+def published_name(file: StoredFile) -> str:
+    """What a source that keeps pictures calls this one. "fengmian-" is what our plugins know our pictures by."""
+    return f"fengmian-{file.width}x{file.height}-{file.sha256[:16]}.{file.format}"
+
+
+def _whole_file(file: StoredFile) -> bytes:
+    """The stored bytes. Raises Unavailable where they are gone or damaged."""
+    data = wiring.ports().store.get(file.name)
+    if data is None or not holds(file.name, data):
+        raise Unavailable(f"store: {file.name} vanished while it was being delivered")
+    return data
 
 
 def write_alt_text(brief: Brief) -> str:

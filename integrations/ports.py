@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, Protocol
 
 from generator.request import CoverImage, CoverRequest
@@ -62,6 +63,30 @@ class CachedCover:
     verdicts: tuple[Verdict, ...] = ()
     created_at: float = 0.0
     """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostCover:
+    """A finished cover, ready for a post: one source refers to it, another keeps the bytes itself."""
+
+    reference: str
+    """How the post's own files name the picture: a URL, or a path. Empty for a source that keeps pictures itself."""
+    alt_text: str
+    name: str
+    """ASCII file name made from the picture's content: the same picture always has the same name."""
+    data: bytes = field(repr=False)
+    content_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What became of a cover, with all that `restore` needs. before, now: the adapter's own JSON; empty if nothing changed."""
+
+    changed: bool
+    before: str = ""
+    now: str = ""
+    address: str = ""
+    """Where readers find the picture, from a source that keeps pictures itself and has this one; else empty."""
 
 
 class ImageGenerator(Protocol):
@@ -161,6 +186,9 @@ class PictureScreen(Protocol):
 class PostSource(Protocol):
     """Where posts live."""
 
+    keeps_pictures: bool = False
+    """Whether the source takes the picture's bytes, so that its posts name no address of ours."""
+
     def list_posts(self) -> Iterator[str]:
         """The ids of all posts, in a stable order. Raises Unavailable, NotFound, Refused."""
         ...
@@ -169,14 +197,35 @@ class PostSource(Protocol):
         """One post as an Article. Raises Unavailable, NotFound, Refused (a post without words, say)."""
         ...
 
+    def version(self, post_id: str) -> str:
+        """Changes when what the cover is made from does, never by our own writing. Raises as `read` does."""
+        ...
+
     def check_writable(self, post_id: str) -> None:
         """Raise Refused where a cover could not be written into the post: asked before the painting, not after."""
         ...
 
-    def write_cover(self, post_id: str, cover: str, alt_text: str, *, force: bool = False) -> bool:
-        """Write the cover field and alt text into the post. False if nothing changed: it has
-        one and `force` is not set, or exactly this one.
+    def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False) -> Written:
+        """Give the post this cover and its alt text. Nothing changes if it has one and `force` is not set, or exactly this one.
 
-        cover: a URL, or a path as the post's own files refer to pictures. Raises Refused where posts are read-only.
+        Raises Refused where posts are read-only, Unavailable, NotFound.
+        """
+        ...
+
+    def restore(self, post_id: str, written: Written) -> bool:
+        """Put back what was there before; False if that is so already.
+
+        Raises Refused, naming both values, where somebody has changed the cover since; Unavailable, NotFound.
+        """
+        ...
+
+
+class ChangedPosts(Protocol):
+    """A source that can be asked what is new."""
+
+    def changed_since(self, moment: datetime) -> Iterator[str]:
+        """The ids of posts changed at `moment` (with its time zone) or later, some perhaps from shortly before it.
+
+        Our own writing counts as a change; `PostSource.version` tells it from others. Raises Unavailable, Refused.
         """
         ...

@@ -7,10 +7,11 @@ from typing import Any, NoReturn
 
 from integrations.cms.html_clean import XML_TAG, check_depth
 from integrations.cms.html_text import html_words
+from integrations.cms.version import version_of
 from integrations.cms.web_page import fetch_article
 from integrations.errors import NotFound, Refused
 from integrations.http import Fetcher
-from integrations.ports import PostSource
+from integrations.ports import PostCover, PostSource, Written
 from prompts.article import Article, detect_language
 from prompts.plain import plain
 
@@ -48,11 +49,19 @@ class Feed(PostSource):
                        description=plain(teaser) if teaser != words and len(teaser) < FULL_CHARACTERS else "",
                        tags=tuple(filter(None, (plain(str(tag.get("term") or "")) for tag in entry.get("tags", ())))))
 
+    def version(self, post_id: str) -> str:
+        """A hash over the post's words. Raises as `read` does."""
+        return version_of(self.read(post_id))
+
     def check_writable(self, post_id: str) -> NoReturn:
         """Always Refused: a feed cannot be written."""
         raise Refused(f"feed: {post_id[:200]!r} is read only; its cover cannot be written back")
 
-    def write_cover(self, post_id: str, cover: str, alt_text: str, *, force: bool = False) -> bool:
+    def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False) -> NoReturn:
+        """Always Refused."""
+        self.check_writable(post_id)
+
+    def restore(self, post_id: str, written: Written) -> NoReturn:
         """Always Refused."""
         self.check_writable(post_id)
 

@@ -1,19 +1,22 @@
 """MarkdownPosts: the Markdown and HTML files of a static site as a source of posts."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from integrations.cms.charset import Decoded, decode
 from integrations.cms.cover_edit import with_cover
+from integrations.cms.cover_undo import Covered, describe, undone
 from integrations.cms.front_matter import FrontMatter, choose_dialect, cover_of, read_front_matter
 from integrations.cms.html_cover import with_meta_cover
 from integrations.cms.html_text import Page, declared_charset, read_page
 from integrations.cms.markdown_text import markdown_words
 from integrations.cms.post_files import find_posts, is_post_file, open_path, read_bytes, replace_whole
+from integrations.cms.version import version_of
 from integrations.errors import IntegrationError, NotFound, Refused
-from integrations.ports import PostSource
+from integrations.ports import PostCover, PostSource, Written
 from prompts.article import Article, detect_language
 from prompts.plain import plain
 
@@ -53,18 +56,39 @@ class MarkdownPosts(PostSource):
             section=_one(fields, "section", "categories", "category") or page.section or _folder_of(post_id),
             tags=_many(fields, "tags", "keywords") or page.tags, cover=cover_of(fields) or page.cover)
 
-    def write_cover(self, post_id: str, cover: str, alt_text: str, *, force: bool = False) -> bool:
+    def version(self, post_id: str) -> str:
+        """A hash over the post's words, of which its cover is none. Raises as `read` does."""
+        return version_of(self.read(post_id))
+
+    def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False) -> Written:
         """Set the cover in the front matter, in the fields this post or its siblings use; every other byte stays.
 
-        A plain HTML page gets og:image instead. False if nothing changes: the post says all this already, or it has a
-        cover and `force` is not set. Raises NotFound, Refused, Unavailable.
+        A plain HTML page gets og:image instead. Nothing changes if the post says all this already, or has a cover and
+        `force` is not set. Raises NotFound, Refused, Unavailable.
         """
         path = self._path(post_id)
         decoded = _decoded(path, post_id)
-        written = self._with_cover(path, post_id, decoded, cover, alt_text, force=force)
-        if written == decoded.text:
+        text = self._with_cover(path, post_id, decoded, cover.reference, cover.alt_text, force=force)
+        if text == decoded.text:
+            return Written(changed=False)
+        replace_whole(path, decoded.encode(text), post_id)
+        return describe(_covered(path, post_id, decoded.text), _covered(path, post_id, text))
+
+    def restore(self, post_id: str, written: Written) -> bool:
+        """Put back the lines that gave the post its cover; every other byte stays, and what was written since too.
+
+        False if the post has its old cover again. Raises Refused, naming both covers, where those lines are not as they
+        were written; NotFound, Unavailable.
+        """
+        if not written.changed:
             return False
-        replace_whole(path, decoded.encode(written), post_id)
+        path = self._path(post_id)
+        decoded = _decoded(path, post_id)
+        read = partial(_covered, path, post_id)
+        text = undone(read(decoded.text), written, read, post_id)
+        if text == decoded.text:
+            return False
+        replace_whole(path, decoded.encode(text), post_id)
         return True
 
     def check_writable(self, post_id: str) -> None:
@@ -75,11 +99,9 @@ class MarkdownPosts(PostSource):
     def _with_cover(self, path: Path, post_id: str, decoded: Decoded, cover: str, alt_text: str, *, force: bool) -> str:
         """The post's text with the cover; as it is if it has one and `force` is not set."""
         matter = read_front_matter(decoded.text, post_id)
-        is_page = path.suffix.lower() in _HTML and matter.format == "none"
-        has_cover = cover_of(matter.fields) or (is_page and read_page(decoded.text, post_id).cover)
-        if has_cover and not force:
+        if not force and _covered(path, post_id, decoded.text).cover:
             return decoded.text
-        if is_page:
+        if _is_page(path, matter):
             return with_meta_cover(decoded.text, cover, alt_text, post_id, decoded.encoding)
         dialect = choose_dialect(matter.fields, self._siblings(path), matter.format)
         return with_cover(decoded.text, cover, alt_text, dialect, name=post_id, encoding=decoded.encoding)
@@ -105,6 +127,18 @@ class MarkdownPosts(PostSource):
 
 def _matter(path: Path) -> FrontMatter:
     return read_front_matter(_decoded(path, path.name).text, path.name)
+
+
+def _is_page(path: Path, matter: FrontMatter) -> bool:
+    """Whether it is plain HTML, whose cover stands in its own head."""
+    return path.suffix.lower() in _HTML and matter.format == "none"
+
+
+def _covered(path: Path, name: str, text: str) -> Covered:
+    matter = read_front_matter(text, name)
+    if _is_page(path, matter):
+        return Covered(text=text, cover=read_page(text, name).cover, head_end=len(text))
+    return Covered(text=text, cover=cover_of(matter.fields), head_end=matter.body_start, fields=matter.fields)
 
 
 def _decoded(path: Path, name: str) -> Decoded:

@@ -5,9 +5,10 @@ from typing import NoReturn
 
 from integrations.cms.charset import decode
 from integrations.cms.html_text import declared_charset, read_page
+from integrations.cms.version import version_of
 from integrations.errors import NotFound, Refused
 from integrations.http import Fetcher
-from integrations.ports import PostSource
+from integrations.ports import PostCover, PostSource, Written
 from prompts.article import Article, detect_language
 
 PAGE_TYPES = ("text/html", "application/xhtml+xml")
@@ -30,11 +31,19 @@ class WebPage(PostSource):
             raise NotFound(f"page: {post_id[:200]!r} does not exist; the only post here is {self._url[:200]!r}")
         return fetch_article(self._client, self._url, post_id)
 
+    def version(self, post_id: str) -> str:
+        """A hash over the post's words. Raises as `read` does."""
+        return version_of(self.read(post_id))
+
     def check_writable(self, post_id: str) -> NoReturn:
         """Always Refused: a page on the web cannot be written."""
         raise Refused(f"page: {post_id[:200]!r} is read only; its cover cannot be written back")
 
-    def write_cover(self, post_id: str, cover: str, alt_text: str, *, force: bool = False) -> bool:
+    def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False) -> NoReturn:
+        """Always Refused."""
+        self.check_writable(post_id)
+
+    def restore(self, post_id: str, written: Written) -> NoReturn:
         """Always Refused."""
         self.check_writable(post_id)
 

@@ -49,7 +49,7 @@ class Source(PostSource):
             source=post_id,
         )
 
-    def write_cover(self, post_id, cover, alt_text, *, force=False):
+    def write_cover(self, post_id, cover, *, force=False):
         raise Refused("read only")
 
 

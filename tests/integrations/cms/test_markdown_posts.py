@@ -9,6 +9,7 @@ import pytest
 
 from integrations.cms.markdown_posts import MarkdownPosts
 from integrations.errors import NotFound, Refused
+from tests.integrations.cms.pictures import a_cover
 
 POST = """---
 title: 开放与封锁
@@ -191,7 +192,7 @@ def test_a_link_out_of_the_folder_is_neither_listed_nor_read_nor_written(tmp_pat
         with pytest.raises(Refused, match="leads out of the folder"):
             posts.read(post_id)
         with pytest.raises(Refused, match="leads out of the folder"):
-            posts.write_cover(post_id, "/c.png", "")
+            posts.write_cover(post_id, a_cover("/c.png"))
     assert secret.read_text() == POST
 
 
@@ -227,13 +228,13 @@ def test_a_folder_that_may_not_be_entered_stops_only_its_own_posts(tmp_path, mon
 def test_a_sibling_that_cannot_be_read_or_listed_is_passed_over(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe.md")
     path = put(tmp_path, "p.md")
-    assert MarkdownPosts(tmp_path).write_cover("p.md", "/c.png", "")
+    assert MarkdownPosts(tmp_path).write_cover("p.md", a_cover("/c.png")).changed
 
     def iterdir(folder):
         raise PermissionError(13, "Permission denied", str(folder))
 
     monkeypatch.setattr(Path, "iterdir", iterdir)
-    assert MarkdownPosts(tmp_path).write_cover("p.md", "/d.png", "", force=True)
+    assert MarkdownPosts(tmp_path).write_cover("p.md", a_cover("/d.png"), force=True).changed
     assert "/d.png" in path.read_text()
 
 
@@ -262,7 +263,7 @@ def test_a_missing_post_and_a_file_that_is_no_post_are_told_apart(tmp_path):
 def test_writing_a_cover_changes_nothing_else_and_is_read_back(tmp_path):
     path = put(tmp_path, "p.md")
     posts = MarkdownPosts(tmp_path)
-    assert posts.write_cover("p.md", "/c.png", "一幅画")
+    assert posts.write_cover("p.md", a_cover("/c.png", "一幅画")).changed
     assert path.read_text() == POST.replace("一句说明\n", '一句说明\ncover: "/c.png"\ncover_alt: "一幅画"\n')
     assert posts.read("p.md").cover == "/c.png"
 
@@ -270,18 +271,18 @@ def test_writing_a_cover_changes_nothing_else_and_is_read_back(tmp_path):
 def test_a_cover_that_is_there_is_kept_unless_forced(tmp_path):
     path = put(tmp_path, "p.md", "---\ncover: old.png # mine\n---\nwords")
     posts = MarkdownPosts(tmp_path)
-    assert not posts.write_cover("p.md", "/c.png", "")
+    assert not posts.write_cover("p.md", a_cover("/c.png")).changed
     assert path.read_text() == "---\ncover: old.png # mine\n---\nwords"
-    assert posts.write_cover("p.md", "/c.png", "", force=True)
+    assert posts.write_cover("p.md", a_cover("/c.png"), force=True).changed
     assert path.read_text() == '---\ncover: "/c.png" # mine\n---\nwords'
 
 
 def test_writing_the_same_cover_twice_leaves_the_file_alone(tmp_path):
     path = put(tmp_path, "p.md")
     posts = MarkdownPosts(tmp_path)
-    assert posts.write_cover("p.md", "/c.png", "x", force=True)
+    assert posts.write_cover("p.md", a_cover("/c.png", "x"), force=True).changed
     before = path.stat().st_ino, path.read_bytes()
-    assert not posts.write_cover("p.md", "/c.png", "x", force=True)
+    assert not posts.write_cover("p.md", a_cover("/c.png", "x"), force=True).changed
     assert (path.stat().st_ino, path.read_bytes()) == before
 
 
@@ -289,27 +290,27 @@ def test_the_cover_goes_where_the_sibling_posts_have_theirs(tmp_path):
     put(tmp_path, "a.md", "---\ncover:\n  image: a.png\n---\n")
     put(tmp_path, "broken.md", "---\n[\n---\n")
     path = put(tmp_path, "p.md", "---\ntitle: x\n---\n")
-    MarkdownPosts(tmp_path).write_cover("p.md", "/c.png", "")
+    MarkdownPosts(tmp_path).write_cover("p.md", a_cover("/c.png"))
     assert path.read_text() == '---\ntitle: x\ncover:\n  image: "/c.png"\n---\n'
 
 
 def test_encoding_mark_and_mode_of_the_file_stay(tmp_path):
     path = put(tmp_path, "p.md", POST.encode("gbk"))
     path.chmod(0o640)
-    MarkdownPosts(tmp_path).write_cover("p.md", "/c.png", "画😀")
+    MarkdownPosts(tmp_path).write_cover("p.md", a_cover("/c.png", "画😀"))
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     written = path.read_bytes().decode("gbk")
     assert 'cover_alt: "画\\U0001f600"' in written
     assert written.startswith(POST[:10])
     marked = put(tmp_path, "m.md", b"\xef\xbb\xbf" + POST.encode())
-    MarkdownPosts(tmp_path).write_cover("m.md", "/c.png", "")
+    MarkdownPosts(tmp_path).write_cover("m.md", a_cover("/c.png"))
     assert marked.read_bytes().startswith(b"\xef\xbb\xbf---\n")
 
 
 def test_a_link_inside_the_folder_stays_a_link(tmp_path):
     put(tmp_path, "real.md")
     (tmp_path / "link.md").symlink_to(tmp_path / "real.md")
-    MarkdownPosts(tmp_path).write_cover("link.md", "/c.png", "")
+    MarkdownPosts(tmp_path).write_cover("link.md", a_cover("/c.png"))
     assert (tmp_path / "link.md").is_symlink()
     assert "/c.png" in (tmp_path / "real.md").read_text()
 
@@ -322,7 +323,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, mon
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(Exception, match="cannot be written: No space left"):
-        MarkdownPosts(tmp_path).write_cover("p.md", "/c.png", "")
+        MarkdownPosts(tmp_path).write_cover("p.md", a_cover("/c.png"))
     assert path.read_text() == POST
     assert [file.name for file in tmp_path.iterdir()] == ["p.md"]
 
@@ -335,7 +336,7 @@ def test_ctrl_c_while_writing_leaves_no_draft(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", stop)
     with pytest.raises(KeyboardInterrupt):
-        MarkdownPosts(tmp_path).write_cover("p.md", "/c.png", "")
+        MarkdownPosts(tmp_path).write_cover("p.md", a_cover("/c.png"))
     assert path.read_text() == POST
     assert [file.name for file in tmp_path.iterdir()] == ["p.md"]
 
@@ -343,13 +344,13 @@ def test_ctrl_c_while_writing_leaves_no_draft(tmp_path, monkeypatch):
 def test_a_plain_page_gets_its_cover_in_the_head(tmp_path):
     path = put(tmp_path, "p.html", "<html>\r\n<head>\r\n<title>t</title>\r\n</head><body>words</body></html>")
     posts = MarkdownPosts(tmp_path)
-    assert posts.write_cover("p.html", "/c.png?a=1&b=2", 'say "hi"')
+    assert posts.write_cover("p.html", a_cover("/c.png?a=1&b=2", 'say "hi"')).changed
     assert path.read_bytes().decode() == (
         '<html>\r\n<head>\r\n<title>t</title>\r\n<meta property="og:image" content="/c.png?a=1&amp;b=2">\r\n'
         '<meta property="og:image:alt" content="say &quot;hi&quot;">\r\n</head><body>words</body></html>')
     assert posts.read("p.html").cover == "/c.png?a=1&b=2"
-    assert not posts.write_cover("p.html", "/d.png", "")
-    assert posts.write_cover("p.html", "/d.png", "", force=True)
+    assert not posts.write_cover("p.html", a_cover("/d.png")).changed
+    assert posts.write_cover("p.html", a_cover("/d.png"), force=True).changed
     assert path.read_text().count("og:image\"") == 1
 
 
@@ -360,10 +361,10 @@ def test_a_plain_page_gets_its_cover_in_the_head(tmp_path):
 def test_a_page_gets_a_cover_that_its_readers_find(tmp_path, head):
     path = put(tmp_path, "p.html", f"<!-- <head> --><html><head>{head}</head><body>words</body></html>")
     posts = MarkdownPosts(tmp_path)
-    assert posts.write_cover("p.html", "/c.png", "alt", force=True)
+    assert posts.write_cover("p.html", a_cover("/c.png", "alt"), force=True).changed
     assert posts.read("p.html").cover == "/c.png"
     before = path.read_bytes()
-    assert not posts.write_cover("p.html", "/c.png", "alt", force=True)
+    assert not posts.write_cover("p.html", a_cover("/c.png", "alt"), force=True).changed
     assert path.read_bytes() == before
     for kept in ("<!-- <head> -->", *(head for _ in range("<!--" in head or "<script>" in head))):
         assert kept in before.decode()
@@ -374,17 +375,17 @@ def test_a_page_gets_a_cover_that_its_readers_find(tmp_path, head):
 def test_a_cover_that_no_reader_would_find_is_not_written(tmp_path, head):
     path = put(tmp_path, "p.html", before := f"<html><head>{head}</head><body>words--></body></html>")
     with pytest.raises(Refused, match=r"p\.html: it"):
-        MarkdownPosts(tmp_path).write_cover("p.html", "/c.png", "alt")
+        MarkdownPosts(tmp_path).write_cover("p.html", a_cover("/c.png", "alt"))
     assert path.read_text() == before
 
 
 def test_html_with_front_matter_gets_its_cover_there(tmp_path):
     path = put(tmp_path, "p.html", "---\ntitle: t\n---\n<p>words</p>")
-    MarkdownPosts(tmp_path).write_cover("p.html", "/c.png", "")
+    MarkdownPosts(tmp_path).write_cover("p.html", a_cover("/c.png"))
     assert path.read_text() == '---\ntitle: t\ncover: "/c.png"\n---\n<p>words</p>'
 
 
 def test_a_page_without_a_head_is_refused(tmp_path):
     put(tmp_path, "p.html", "<p>words</p>")
     with pytest.raises(Refused, match=r"p\.html: it has no <head>"):
-        MarkdownPosts(tmp_path).write_cover("p.html", "/c.png", "")
+        MarkdownPosts(tmp_path).write_cover("p.html", a_cover("/c.png"))

@@ -7,6 +7,8 @@ from integrations.cms.web import open_web
 from integrations.cms.web_page import WebPage
 from integrations.errors import NotFound, Refused, Unavailable
 from integrations.http import Fetched, Fetcher
+from integrations.ports import Written
+from tests.integrations.cms.pictures import a_cover
 
 LONG = "只有开放才能打败封锁，这里还有很多别的话可以说。" * 20
 PAGE = f"<title>页面题目</title><meta property='og:image' content='/a.png'><article><p>{LONG}</p></article>"
@@ -64,7 +66,9 @@ def test_pages_and_feeds_cannot_be_written(web):
     feed = Feed("https://example.com/feed", web)
     for source, post_id in ((WebPage("https://a.b/", web), "https://a.b/"), (feed, "full")):
         with pytest.raises(Refused, match="is read only"):
-            source.write_cover(post_id, "/c.png", "", force=True)
+            source.write_cover(post_id, a_cover(), force=True)
+        with pytest.raises(Refused, match="is read only"):
+            source.restore(post_id, Written(changed=True))
 
 
 def test_a_feed_lists_its_entries_and_is_fetched_once(web):
@@ -86,6 +90,16 @@ def test_a_teaser_is_read_from_its_page(web):
     article = Feed("https://example.com/feed", web).read("https://example.com/teaser")
     assert (article.id, article.title) == ("https://example.com/teaser", "页面题目")
     assert len(article.text) > 400
+
+
+def test_the_version_of_a_page_is_that_of_its_words(web):
+    page = WebPage("https://example.com/teaser", web)
+    before = page.version("https://example.com/teaser")
+    web.pages["https://example.com/teaser"] = PAGE.replace("/a.png", "/b.png")
+    assert page.version("https://example.com/teaser") == before
+    web.pages["https://example.com/teaser"] = PAGE.replace("页面题目", "别的题目")
+    assert page.version("https://example.com/teaser") != before
+    assert Feed("https://example.com/feed", web).version("full") != before
 
 
 def test_an_entry_that_is_not_there_and_one_without_words_are_told_apart(web):

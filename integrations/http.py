@@ -1,4 +1,4 @@
-"""The one guarded way to fetch an address that a stranger wrote: a feed, a page, a picture.
+"""The one guarded way to fetch an address that a stranger wrote (a feed, a page, a picture), or to ask the site's own CMS.
 
 The address is checked at the moment of dialling (a check before that leaks under DNS rebinding), every byte counts
 against one deadline, and decoded bytes are counted. Which addresses are public lives in addresses.py.
@@ -11,8 +11,8 @@ import ssl
 import threading
 import time
 import zlib
-from collections.abc import Collection, Iterator
-from contextlib import closing
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -52,6 +52,15 @@ class Fetched:
     body: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """Any answer, whatever its status. headers: names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
 class Fetcher(Protocol):
     """What adapters that read the web need of a client."""
 
@@ -74,10 +83,28 @@ class GuardedClient(Fetcher):
         Raises Refused for an address or answer that breaks a rule, NotFound for 404 and 410, Unavailable for a server
         that does not answer properly or in time.
         """
+        with self._transport(url) as (transport, gate):
+            return self._follow(transport, url, frozenset(content_types), gate)
+
+    def send(self, request: httpx.Request) -> Answer:
+        """The answer to one request, as it is: no redirect is followed, and every status is an answer.
+
+        Raises Refused for an address or answer that breaks a rule, Unavailable for a server that does not answer properly
+        or in time.
+        """
+        url = str(check_url(request.url, self._limits.ports))
+        request.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "gzip", "Connection": "close"})
+        with self._transport(url) as (transport, _), closing(transport.handle_request(request)) as response:
+            return Answer(status=response.status_code, headers={name.lower(): text for name, text in response.headers.items()},
+                          body=b"".join(self._decoded(response)))
+
+    @contextmanager
+    def _transport(self, url: str) -> Iterator[tuple["_Transport", "_Gate"]]:
+        """A connection for one fetch, whose trouble is told in our words."""
         gate = _Gate(self._limits, self._networks)
         with _Transport(gate, self._ssl) as transport:
             try:
-                return self._follow(transport, url, frozenset(content_types), gate)
+                yield transport, gate
             except httpcore.TimeoutException as exc:
                 raise Unavailable(f"http: {_short(url)} did not answer within {gate.waited_s:.0f} s") from exc
             except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError) as exc:
@@ -238,7 +265,8 @@ class _Transport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         url = httpcore.URL(scheme=request.url.raw_scheme, host=request.url.raw_host, port=request.url.port,
                            target=request.url.raw_path)
-        answer = self._pool.handle_request(httpcore.Request(request.method, url, headers=request.headers.raw))
+        answer = self._pool.handle_request(
+            httpcore.Request(request.method, url, headers=request.headers.raw, content=request.read()))
         return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer), request=request)
 
     def close(self) -> None:

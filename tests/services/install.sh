@@ -3,7 +3,11 @@
 # The packages' own services are kept from starting: the tests start theirs, on ports and in folders of their own.
 set -euo pipefail
 
-packages=(redis-server radosgw ceph-mon ceph-osd)
+packages=(
+    redis-server postgresql
+    radosgw ceph-mon ceph-osd
+    wordpress php-cli php-mysql php-gd php-curl php-xml php-mbstring mariadb-server
+)
 
 fail() {
     echo "install.sh: $*" >&2

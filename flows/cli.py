@@ -192,6 +192,14 @@ def evaluate(
 
 
 @app.command()
+def serve() -> None:
+    """The generator for other machines: REST in OpenAI's shapes and gRPC, where settings, section service, say."""
+    from flows.serving import serve as serve_until_signal
+
+    serve_until_signal()
+
+
+@app.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
     """What is configured, what is reachable, what would be used, and what to do about each gap."""
     from flows.doctor import examine, print_report

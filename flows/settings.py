@@ -57,6 +57,16 @@ class GeneratorSettings(Section):
     """Which weights paint, and how."""
 
     checkpoint: Path | None = Field(default=None, description="folder, or name of a pulled checkpoint; none: the bundled model")
+    url: Address = Field(default="", description="paint elsewhere: `fengmian serve`, or any service that speaks OpenAI's images")
+    model: str = Field(default="", description="for url: the model to ask for; empty: what the service says it has loaded")
+    token: SecretStr = Field(default=SecretStr(""), description="for url: what the service wants to be brought")
+    timeout_s: float = Field(default=100, gt=0, description="for url: for one picture, waiting included; below cache.hold_s")
+    dialect: Literal["open", "openai"] = Field(
+        default="open", description="for url: open sends seed and steps; openai only what OpenAI itself takes"
+    )
+    sizes: tuple[str, ...] = Field(
+        default=(), description="for url: the only sizes it paints, such as 1536x1024; covers are cut from the nearest"
+    )
     device: str = "cpu"
     text_device: str = Field(default="", description="of the text encoder, if not the same device")
     dtype: Literal["float32", "bfloat16", "float8"] = "float32"
@@ -81,8 +91,27 @@ class GeneratorSettings(Section):
     @model_validator(mode="before")
     @classmethod
     def _suit_the_bundled_model(cls, given: Any) -> Any:
-        is_bundled = isinstance(given, dict) and not given.get("checkpoint")
+        is_bundled = isinstance(given, dict) and not given.get("checkpoint") and not given.get("url")
         return {**BUNDLED, **given} if is_bundled else given
+
+
+class ServiceSettings(Section):
+    """`fengmian serve`: the generator for other machines."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8100, ge=1, le=65535)
+    grpc_port: int = Field(default=0, ge=0, le=65535, description="0: no gRPC")
+    token: SecretStr = Field(default=SecretStr(""), description="what callers must bring; needed beyond 127.0.0.1")
+    public_url: Address = Field(default="", description="how callers reach it, in addresses of pictures; empty: as they asked")
+    max_queue: int = Field(default=64, ge=1, le=10_000, description="requests that may wait; further ones are told 429")
+    deadline_s: float = Field(default=600, gt=0, description="for one request, waiting included")
+    keep_hours: float = Field(default=24, gt=0, description="how long pictures asked for by address are kept")
+
+    @model_validator(mode="after")
+    def _closed(self) -> "ServiceSettings":
+        if self.host not in ("127.0.0.1", "::1", "localhost") and not self.token.get_secret_value():
+            raise ValueError(f"service.host {self.host!r} is open to other machines and needs service.token")
+        return self
 
 
 class SummarizerSettings(Section):
@@ -225,12 +254,20 @@ class Settings(BaseSettings):
     out_url: Address = Field(default="", description="where the site serves the folder of --out, e.g. /covers")
     prefect_api_url: Address = Field(default="", description="run as Prefect flows on this server, e.g. http://127.0.0.1:4200/api")
     generator: GeneratorSettings = GeneratorSettings()
+    service: ServiceSettings = ServiceSettings()
     summarizer: SummarizerSettings = SummarizerSettings()
     cache: CacheSettings = CacheSettings()
     store: StoreSettings = StoreSettings()
     safety: SafetySettings = SafetySettings()
     models: ModelSettings = ModelSettings()
     fetch: FetchSettings = FetchSettings()
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Settings":
+        if self.generator.url and self.generator.timeout_s >= self.cache.hold_s:
+            raise ValueError(f"cache.hold_s {self.cache.hold_s:g} must be above generator.timeout_s "
+                             f"{self.generator.timeout_s:g}, or a second process paints what the first still waits for")
+        return self
 
 
 def load_settings(folder: Path | None = None) -> Settings:

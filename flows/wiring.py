@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from flows.errors import BadInput, CoverRejected, SettingsError
 from flows.painter import LazyPainter
+from flows.parsing import parse_size
 from flows.settings import Settings, load_settings
 from generator.options import LoraFile, ModelOptions
-from generator.revision import BUNDLED_FOLDER
+from generator.revision import BUNDLED_FOLDER, checkpoint_name
 from integrations.http import FetchLimits, GuardedClient
 from integrations.models.catalogue import Kind, catalogue
 from integrations.models.hub import ModelHub
@@ -22,6 +23,9 @@ from integrations.ports import CoverCache, ImageGenerator, ImageStore, PictureSc
 
 if TYPE_CHECKING:
     from flows.cover_backlog import Outcome
+    from integrations.painter.openai_images import OpenAIImagesGenerator
+
+PICTURE_TYPES = frozenset(("image/png", "image/webp", "image/jpeg"))
 
 
 @contextmanager
@@ -157,8 +161,26 @@ class Ports:
 
     @cached_property
     def generator(self) -> ImageGenerator:
-        """The embedded generator with the bundled or the configured weights."""
-        return self.painter
+        """The embedded generator with the bundled or the configured weights, or the one behind generator.url."""
+        return self.distant or self.painter
+
+    @cached_property
+    def distant(self) -> "OpenAIImagesGenerator | None":
+        """The generator behind generator.url, None where this process paints. Raises SettingsError."""
+        chosen = self.settings.generator
+        if not chosen.url:
+            return None
+        from integrations.painter.openai_images import OpenAIImagesGenerator, PaintingService
+        with _building("generator"):
+            service = PaintingService(
+                url=chosen.url,
+                model=chosen.model,
+                token=chosen.token.get_secret_value(),
+                timeout_s=chosen.timeout_s,
+                dialect=chosen.dialect,
+                sizes=tuple(parse_size(size) for size in chosen.sizes),
+            )
+            return OpenAIImagesGenerator(service, lambda url: self.client.get(url, PICTURE_TYPES).body)
 
     @cached_property
     def painter(self) -> LazyPainter:
@@ -238,6 +260,8 @@ class Ports:
 
     def check_licence(self) -> str:
         """The licences of the weights and where they are from. Raises CoverRejected unless they or the site let them publish."""
+        if self.distant:
+            return self._check_distant(self.distant)
         folder = self.checkpoint_folder
         told = ["apache-2.0, ours"] if folder is None else [
             self._check_licence("checkpoint", folder.resolve().name, read_provenance(folder))]
@@ -256,16 +280,32 @@ class Ports:
         told_by = "safety.publish_licences allows it" if is_allowed else found.told_by
         return f"{licence} ({told_by}){origin}"
 
+    def _check_distant(self, distant: "OpenAIImagesGenerator") -> str:
+        if self._is_ours(distant):
+            return "apache-2.0, ours, on another machine"
+        if distant.model not in self.settings.safety.publish_licences:
+            raise CoverRejected(f"model {distant.model!r} at {self.settings.generator.url} may not publish: its licence is not "
+                                f"known; if you may publish what it paints, add {distant.model!r} to safety.publish_licences")
+        return f"{distant.model} (safety.publish_licences allows it)"
+
+    @staticmethod
+    def _is_ours(distant: "OpenAIImagesGenerator") -> bool:
+        """Whether it paints with the very weights that come with this project."""
+        return distant.checkpoint == checkpoint_name(BUNDLED_FOLDER)
+
     def check_screened(self) -> None:
         """Raise CoverRejected where these weights may not publish without a picture screen.
 
         Only the bundled model, which paints abstract shapes, does without one, unless the site allows another checkpoint
         by name.
         """
-        checkpoint, safety = self.checkpoint_folder, self.settings.safety
-        if checkpoint is None or safety.nsfw_model:
+        safety = self.settings.safety
+        if safety.nsfw_model:
             return
-        name = checkpoint.resolve().name
+        distant, folder = self.distant, self.checkpoint_folder
+        if self._is_ours(distant) if distant else folder is None:
+            return
+        name = distant.model if distant else folder.resolve().name if folder else ""
         if not name or safety.publish_unscreened != name:
             raise CoverRejected(f"checkpoint {name!r} may not publish without a picture screen: set safety.nsfw_model, "
                                 f"or safety.publish_unscreened to {name!r}")

@@ -34,7 +34,7 @@ class Ticket:
 
     request: CoverRequest
     progress: Progress | None = None
-    _future: Future[CoverImage] = field(default_factory=Future)
+    future: Future[CoverImage] = field(default_factory=Future)
     _is_cancelled: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -53,7 +53,7 @@ class Ticket:
 
     def result(self, timeout_s: float | None = None) -> CoverImage:
         """The picture. Raises TimeoutError."""
-        return self._future.result(timeout_s)
+        return self.future.result(timeout_s)
 
     def order(self) -> Order:
         """As the painter takes it."""
@@ -62,9 +62,9 @@ class Ticket:
     def finish(self, outcome: CoverImage | BaseException | None) -> None:
         """The end of it: a picture, what went wrong, or None: cancelled."""
         if isinstance(outcome, CoverImage):
-            self._future.set_result(outcome)
+            self.future.set_result(outcome)
         else:
-            self._future.set_exception(outcome or Cancelled("cancelled by its caller"))
+            self.future.set_exception(outcome or Cancelled("cancelled by its caller"))
 
 
 class Batcher:
@@ -93,6 +93,12 @@ class Batcher:
             self._waiting.setdefault(caller, deque()).append(ticket)
             self._changed.notify()
         return ticket
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        with self._changed:
+            return sum(map(len, self._waiting.values()))
 
     def close(self) -> None:
         """Finish the batch that is being painted; what waits ends as cancelled."""

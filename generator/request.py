@@ -50,6 +50,7 @@ class CoverRequest:
     sampler_version: int = SAMPLER_VERSION
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "guidance", float(self.guidance))  # 1 and 1.0 are one request, and have one fingerprint
         for name in ("width", "height"):
             side = getattr(self, name)
             if not MIN_SIDE_PX <= side <= MAX_SIDE_PX:

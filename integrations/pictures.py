@@ -76,6 +76,19 @@ def decode(data: bytes, name: str, background: Background = "white") -> CoverIma
     return CoverImage(width=flat.width, height=flat.height, rgb=flat.convert("RGB").tobytes())
 
 
+def decode_mask(data: bytes, name: str, *, white: bool) -> CoverImage | None:
+    """A mask, white where to paint: where `data` is transparent; without transparency, itself if `white`, else None.
+
+    Raises Refused as `decode`.
+    """
+    picture = decode(data, name, "black")
+    with Image.open(BytesIO(data), formats=FORMATS) as image:
+        if not image.has_transparency_data:
+            return picture if white else None
+        alpha = ImageOps.exif_transpose(image).convert("RGBA").getchannel("A")
+    return CoverImage(width=picture.width, height=picture.height, rgb=ImageOps.invert(alpha).convert("RGB").tobytes())
+
+
 def _check(image: Image.Image, data: bytes, name: str) -> None:
     """Refuse by the header alone, before a single pixel is decoded."""
     width, height = image.size

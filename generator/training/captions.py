@@ -88,8 +88,8 @@ SIDE_NAMES: dict[str, dict[Place, str]] = {
     "zh": {"left": "左侧", "right": "右侧", "top": "上方", "bottom": "下方"},
     "en": {"left": "on the left", "right": "on the right", "top": "at the top", "bottom": "at the bottom"}}
 SIDE_PHRASES: dict[str, tuple[str, ...]] = {
-    "zh": ("左手边的{}", "右手边的{}", "左边的{}", "右边的{}", "上面的{}", "下面的{}", "{}上面", "{}下面", "{}前面", "{}后面", "{}旁边", "{}之间",
-           "{}两边", "{}中间"),
+    "zh": ("左手边的{}", "右手边的{}", "左边的{}", "右边的{}", "上面的{}", "下面的{}", "{}上面", "{}下面", "{}前面", "{}后面",
+           "{}旁边", "{}之间", "{}两边", "{}中间"),
     "en": ("{} on the left", "{} on the right", "on top of {}", "under {}", "above {}", "behind {}", "in front of {}",
            "next to {}", "beside {}", "between {}")}
 """What an article's sentence says of one thing's place, and means nothing to the picture."""

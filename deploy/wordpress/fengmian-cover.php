@@ -63,7 +63,8 @@ function event_of( \WP_Post $post, ?\WP_Post $before ): string {
 
 /** Title and content without our figure. */
 function words_of( \WP_Post $post ): array {
-	$figure = '~(?:<!-- wp:image [^\n]*?-->\s*)?<figure class="[^"]*\b' . FIGURE . '\b[^"]*">.*?</figure>(?:\s*<!-- /wp:image -->)?\s*~s';
+	$bare   = '<figure class="[^"\n]*\b' . FIGURE . '\b[^"\n]*">(?:(?!</figure).)*+</figure>';
+	$figure = "~(?:<!-- wp:image [^\n]*?-->\s*$bare\s*<!-- /wp:image -->|$bare)\s*~s";
 	$text   = preg_replace( $figure, '', $post->post_content, 1 );
 	return array( $post->post_title, trim( null === $text ? $post->post_content : $text ) );
 }

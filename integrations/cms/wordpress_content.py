@@ -8,8 +8,8 @@ from integrations.cms.html_clean import check_depth, tags
 from integrations.cms.html_text import html_words
 
 FIGURE_CLASS = "fengmian-cover"
-_FIGURE = re.compile(r"(?:<!-- wp:image [^\n]{0,2000}?-->\s{0,9})?<figure class=\"[^\"\n]{0,300}\b" + FIGURE_CLASS
-                     + r"\b[^\"\n]{0,300}\">.{0,9000}?</figure>(?:\s{0,9}<!-- /wp:image -->)?(?:\n\n)?", re.S)
+_BARE = rf'<figure class="[^"\n]{{0,300}}\b{FIGURE_CLASS}\b[^"\n]{{0,300}}">(?:(?!</figure).){{0,9000}}+</figure>'
+_FIGURE = re.compile(rf"(?:<!-- wp:image [^\n]{{0,2000}}?-->\s{{0,9}}{_BARE}\s{{0,9}}<!-- /wp:image -->|{_BARE})(?:\n\n)?", re.S)
 # What stands between these and their ends is no prose: addresses to embed, code, formulas.
 _BLOCK = re.compile(r"<!-- wp:(shortcode|embed|math)\b[^\n]{0,2000}?-->")
 _CODE = re.compile(r"\[(code|sourcecode|source|php|js|css|html|python|bash|latex|mermaid|embed)(?:\s[^\[\]]{0,2000})?\]")

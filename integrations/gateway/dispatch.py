@@ -1,0 +1,80 @@
+"""Dispatcher: from kept deliveries to runs, exactly one for each version of a post, whatever dies on the way."""
+
+import hashlib
+import itertools
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from integrations.errors import NotFound, Refused, Unavailable
+from integrations.gateway.messages import Message
+from integrations.gateway.ports import Item, Order, Queue, Refresh, Runs, Site, Taken, VersionOf
+
+log = logging.getLogger(__name__)
+BATCH = 100
+LEASE_S = 120
+MAX_ATTEMPTS = 40
+"""With the pauses between them about ten hours."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 5, 900
+
+
+def make_items(site: str, message: Message) -> list[Item]:
+    """What is kept of a message: one item for each post. The same message makes the same items."""
+    return [Item(id=_digest(site, message.id, post_id), about=f"{site}\n{post_id}",
+                 payload={"site": site, "post_id": post_id, "revision": message.revision}) for post_id in message.posts]
+
+
+def pause_s(attempts: int) -> float:
+    """How long to wait after so many attempts that failed: twice as long each time, up to a quarter of an hour."""
+    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(attempts, 20))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dispatcher:
+    """Starts the runs that webhooks ask for. Every step can be done twice: the run's key is made of what the post says."""
+
+    inbox: Queue
+    runs: Runs
+    sites: Mapping[str, Site]
+    version_of: VersionOf
+    refresh: Refresh
+
+    def work_once(self) -> int:
+        """Do what is due, once; how many deliveries that were. Raises Unavailable where the inbox cannot be reached."""
+        taken = self.inbox.take(BATCH, LEASE_S)
+        for _, group in itertools.groupby(sorted(taken, key=lambda item: item.about), lambda item: item.about):
+            self._start(list(group))
+        return len(taken)
+
+    def _start(self, group: Sequence[Taken]) -> None:
+        """One question and one run, however many deliveries there are about the post."""
+        ids, newest = [item.id for item in group], max(group, key=lambda item: item.added_at)
+        site_name, post_id = newest.payload["site"], newest.payload["post_id"]
+        try:
+            site = self.sites.get(site_name)
+            if site is None:
+                raise NotFound(f"site {site_name!r} is not configured any more")
+            if newest.payload["revision"]:
+                self.refresh(site_name, newest.payload["revision"])
+            key = _digest(site_name, post_id, self.version_of(site_name, post_id))
+            job = self.runs.start(Order(source=site.source, post_id=post_id, site=site_name), key)
+        except Refused as exc:
+            self.inbox.finish(ids, "skipped", str(exc))
+        except Unavailable as exc:
+            self._try_later(ids, newest.attempts, str(exc))
+        except Exception as exc:  # a thread's entry point: one post's trouble, foreseen or not, never stops the others
+            log.exception("webhook for %s of %s: not foreseen, please report it", post_id, site_name)
+            self._try_later(ids, newest.attempts, f"{type(exc).__name__}: {exc}")
+        else:
+            self.inbox.finish(ids, "started", job.id)
+
+    def _try_later(self, ids: Sequence[str], attempts: int, reason: str) -> None:
+        if attempts >= MAX_ATTEMPTS:
+            log.error("webhook given up after %d attempts: %s", attempts, reason)
+            self.inbox.finish(ids, "given up", reason)
+        else:
+            self.inbox.postpone(ids, pause_s(attempts), reason)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli_edit import edit_app
+from flows.cli_gateway import gateway, keys_app
 from flows.cli_models import models_app
 from flows.cli_train import train_app
 from flows.parsing import bad, parse_size, whole_number
@@ -33,10 +34,12 @@ styles_app = typer.Typer(no_args_is_help=False, rich_markup_mode=None, help="Lis
 app.add_typer(styles_app, name="styles")
 app.add_typer(edit_app, name="edit")
 app.add_typer(models_app, name="models")
+app.add_typer(keys_app, name="keys")
+app.command()(gateway)
 app.add_typer(train_app, name="train")
 
 
-Source = Annotated[str, typer.Argument(help="Markdown or HTML file, folder of posts, web page, or RSS/Atom feed.")]
+Source = Annotated[str, typer.Argument(help="Markdown or HTML file, folder, web page, RSS/Atom feed, or site:NAME.")]
 Style = Annotated[str | None, typer.Option("--style", help="Style guide; see `fengmian styles`.")]
 Seed = Annotated[
     int | None,
@@ -76,27 +79,44 @@ def cover(
     lang: Annotated[
         str, typer.Option("--lang", help="Language of the prompt: zh, en or auto (the article's).")
     ] = "auto",
-    out: Annotated[Path, typer.Option("--out", help="Folder that gets the pictures.")] = Path("covers"),
-    write: Annotated[bool, typer.Option("--write/--no-write", help="Write cover and alt text into the post.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder that gets the pictures. Default: covers, or as the site says.")
+    ] = None,
+    write: Annotated[
+        bool | None,
+        typer.Option("--write/--no-write", help="Write cover and alt text into the post. Default: yes for site:NAME, else no."),
+    ] = None,
     force: Force = False,
+    post: Annotated[str | None, typer.Option("--post", metavar="ID", help="Only this post of the folder, feed or site.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per post on standard output.")] = False,
 ) -> None:
-    """Paint the cover of one post, or of every post of a folder or feed."""
+    """Paint the cover of one post, or of every post of a folder, feed or site."""
     from flows.console import cover_all
     from flows.record import Wishes
     from flows.wiring import ports
 
     wishes = Wishes(style=style, seed=seed, size=_size(size), language=lang,  # type: ignore[arg-type]
-                    out=str(out), write=write, force=force)
+                    out=_out(source, out, Path("covers")), write=write, force=force)
     _check(wishes)
     if write and "://" in source:
         bad(f"source: {source!r} is on the web and read only; --write needs a file or folder")
-    posts = list(ports().open_source(source).list_posts())
+    posts = [post] if post is not None else list(ports().open_source(source).list_posts())
     if not posts:
         bad(f"source: {source!r} holds no posts")
     failures = cover_all(source, posts, wishes, as_json=as_json, complain=partial(_complain, debug=context.obj))
     if failures:
         raise typer.Exit(2 if all(_is_bad_input(exc) for exc in failures) else 1)
+
+
+@app.command()
+def undo(
+    source: Annotated[str, typer.Argument(help="Where the post is: a folder, or site:NAME.")],
+    post: Annotated[str, typer.Argument(help="Its id, as `fengmian cover --json` prints it.")],
+) -> None:
+    """Take our cover out of a post again: what was there before is put back. Nobody's later choice is overwritten."""
+    from flows.undo import undo as put_back
+
+    print(f"{post}: {'as it was before' if put_back(source, post) else 'it was so already'}")
 
 
 @app.command()
@@ -127,11 +147,11 @@ def backlog(
 
     if limit is not None and limit < 1:
         bad(f"limit: {limit} is not at least 1")
-    folder = out or (Path(source) / "covers" if os.path.isdir(source) else Path("covers"))  # False for what is no path at all
+    folder = Path(source) / "covers" if os.path.isdir(source) else Path("covers")  # False for what is no path at all
     if write and "://" in source:
         bad(f"source: {source!r} is on the web and read only; --write needs a file or folder")
     is_written = "://" not in source if write is None else write
-    wishes = Wishes(style=style, size=_size(size), out=str(folder), write=is_written)
+    wishes = Wishes(style=style, size=_size(size), out=_out(source, out, folder), write=is_written)
     _check(wishes)
     raise typer.Exit(run_backlog(source, wishes, limit=limit, dry_run=dry_run, as_json=as_json))
 
@@ -234,6 +254,11 @@ def preview(out: Annotated[Path, typer.Option("--out", help="Folder that gets th
     from flows.console import preview_guides
 
     preview_guides(out, parse_size(size))
+
+
+def _out(source: str, given: Path | None, default: Path) -> str:
+    """The folder of the pictures; a site of the settings says itself whether there is one."""
+    return str(given) if given is not None else "" if source.startswith("site:") else str(default)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

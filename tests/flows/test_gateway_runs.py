@@ -1,0 +1,160 @@
+"""What Runs promises, on the local twin and on a real Prefect server."""
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import pytest
+
+from integrations.errors import NotFound, Unavailable
+from integrations.gateway.local import MemoryRuns
+from integrations.gateway.ports import Order, Picture
+
+PICTURE = Picture(url="https://cdn.example/封面.webp", width=1200, height=630, format="webp", sha256="ab" * 32)
+
+
+class OnPrefect:
+    """The adapter, and hands that do to its runs what a worker would do."""
+
+    def __init__(self, api_url: str):
+        from prefect.client.orchestration import SyncPrefectClient
+        from prefect.client.schemas.objects import State, StateType
+
+        from flows.runs import PrefectRuns
+
+        self.client, self.state, self.types = SyncPrefectClient(api_url), State, StateType
+        flow_id, name = self.client.create_flow_from_name("cover-post"), f"contract-{uuid.uuid4().hex[:8]}"
+        self.client.create_deployment(flow_id, name, parameters={"source": ".", "wishes": {"out": "covers", "write": True}})
+        self.runs = PrefectRuns(api_url, f"cover-post/{name}")
+
+    def go_on(self, job_id):
+        self._set(job_id, self.types.RUNNING)
+
+    def succeed(self, job_id, *pictures):
+        from prefect.client.schemas.actions import ArtifactCreate
+
+        rows = [{"url": each.url, "width": each.width, "height": each.height, "format": each.format, "sha256": each.sha256,
+                 "title": "标题", "alt_text": "封面插画", "cover": "../a.webp"} for each in pictures]
+        self.client.create_artifact(ArtifactCreate(key="cover", type="table", data=rows, flow_run_id=UUID(job_id)))
+        self._set(job_id, self.types.COMPLETED)
+
+    def fail(self, job_id, reason):
+        self._set(job_id, self.types.FAILED, reason)
+
+    def parameters(self, job_id):
+        return self.client.read_flow_run(UUID(job_id)).parameters
+
+    def _set(self, job_id, kind, message=None):
+        self.client.set_flow_run_state(UUID(job_id), self.state(type=kind, message=message), force=True)
+
+
+class InMemory:
+    def __init__(self):
+        self.runs = MemoryRuns()
+        self.go_on, self.succeed, self.fail = self.runs.go_on, self.runs.succeed, self.runs.fail
+
+
+@pytest.fixture(scope="module", params=["memory", pytest.param("prefect", marks=[pytest.mark.slow, pytest.mark.service("prefect")])])
+def engine(request):
+    if request.param == "memory":
+        return InMemory()
+    return OnPrefect(request.getfixturevalue("prefect_server").api_url)
+
+
+def an_order(**changes):
+    return Order(**{"source": "site:blog", "post_id": "7", "wishes": {"seed": 3}, "tenant": "acme", "site": "blog", **changes})
+
+
+def start(engine, **changes):
+    return engine.runs.start(an_order(**changes), uuid.uuid4().hex)
+
+
+def find(engine, job):
+    return engine.runs.find([job.id])[job.id]
+
+
+def test_a_started_job_is_queued_and_says_whose_it_is(engine):
+    job = find(engine, start(engine))
+    assert (job.status, job.tenant, job.post_id, job.order, job.is_over) == ("queued", "acme", "7", an_order().digest, False)
+    assert UUID(job.id)
+
+
+def test_one_key_is_one_run_whatever_else_is_asked(engine):
+    key = uuid.uuid4().hex
+    first = engine.runs.start(an_order(), key)
+    again = engine.runs.start(an_order(post_id="8"), key)
+    assert (again.id, again.order) == (first.id, an_order().digest)
+    assert again.order != an_order(post_id="8").digest
+
+
+def test_many_at_once_with_one_key_are_one_run(engine):
+    key = uuid.uuid4().hex
+    with ThreadPoolExecutor(8) as pool:
+        jobs = list(pool.map(lambda _: engine.runs.start(an_order(), key).id, range(24)))
+    assert len(set(jobs)) == 1
+
+
+def test_a_job_goes_on_and_ends_with_its_pictures(engine):
+    job = start(engine)
+    engine.go_on(job.id)
+    assert find(engine, job).status == "running"
+    engine.succeed(job.id, PICTURE)
+    done = find(engine, job)
+    assert (done.status, done.is_over, done.pictures) == ("succeeded", True, (PICTURE,))
+
+
+def test_a_failed_job_says_why(engine):
+    job = start(engine)
+    engine.fail(job.id, "words.body says block")
+    failed = find(engine, job)
+    assert (failed.status, failed.reason) == ("failed", "words.body says block")
+
+
+def test_several_are_found_in_one_question_and_unknown_ones_are_left_out(engine):
+    jobs, unknown = [start(engine) for _ in range(3)], str(uuid.uuid4())
+    assert set(engine.runs.find([*(job.id for job in jobs), unknown])) == {job.id for job in jobs}
+    assert engine.runs.find([]) == {}
+
+
+def test_a_queued_job_is_cancelled_at_once_and_one_that_is_over_stays(engine):
+    job, done = start(engine), start(engine)
+    engine.runs.cancel(job.id)
+    engine.runs.cancel(job.id)
+    assert find(engine, job).status == "cancelled"
+    engine.succeed(done.id)
+    engine.runs.cancel(done.id)
+    assert find(engine, done).status == "succeeded"
+
+
+def test_what_is_no_job_cannot_be_cancelled(engine):
+    unknown = str(uuid.uuid4())
+    with pytest.raises(NotFound, match=f"^job {unknown} does not exist$"):
+        engine.runs.cancel(unknown)
+
+
+@pytest.mark.slow
+@pytest.mark.service("prefect")
+def test_the_deployments_own_wishes_hold_where_an_order_has_none(prefect_server):
+    engine = OnPrefect(prefect_server.api_url)
+    job = start(engine, wishes={"seed": 3, "write": False})
+    assert engine.parameters(job.id) == {"source": "site:blog", "post_id": "7",
+                                         "wishes": {"out": "covers", "write": False, "seed": 3}}
+
+
+@pytest.mark.slow
+@pytest.mark.service("prefect")
+def test_a_deployment_that_is_not_there_yet_is_worth_another_try(prefect_server):
+    from flows.runs import PrefectRuns
+
+    runs = PrefectRuns(prefect_server.api_url, "cover-post/none")
+    with pytest.raises(Unavailable, match=r"^prefect: there is no deployment 'cover-post/none' yet: run `prefect deploy`$"):
+        runs.start(an_order(), "key")
+
+
+def test_a_server_out_of_reach_is_unavailable_at_once():
+    from flows.runs import PrefectRuns
+
+    runs = PrefectRuns("http://127.0.0.1:1/api", "cover-post/on-demand", timeout_s=2)
+    for ask in (lambda: runs.start(an_order(), "key"), lambda: runs.find([str(uuid.uuid4())]), lambda: runs.cancel(str(uuid.uuid4()))):
+        with pytest.raises(Unavailable, match=r"^prefect: no server answers at http://127.0.0.1:1/api: "):
+            ask()

@@ -3,7 +3,7 @@
  * Plugin Name: Fengmian cover
  * Description: Tells Fengmian which posts were published or rewritten, and names our covers to those who share a post.
  * Version: 1.0.0
- * Requires at least: 5.8
+ * Requires at least: 6.0
  * Requires PHP: 7.4
  * License: Apache-2.0
  *

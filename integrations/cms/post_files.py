@@ -97,6 +97,17 @@ def read_bytes(path: Path, name: str) -> bytes:
         raise Unavailable(f"{name}: cannot be read: {exc.strerror}") from exc
 
 
+def place_file(path: Path, data: bytes, name: str) -> None:
+    """A file with these bytes, in a folder that is made if it is missing. Raises Unavailable."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.touch()
+    except OSError as exc:
+        raise Unavailable(f"{name}: cannot be written: {exc.strerror}") from exc
+    replace_whole(path, data, name)
+
+
 def replace_whole(path: Path, data: bytes, name: str) -> None:
     """Put `data` in place of the file, with its mode, so that a reader sees the old file or the new one."""
     try:

@@ -1,11 +1,13 @@
 """Where posts live, for the contract suite: a source under test, and what its editors do beside it."""
 
 import json
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
+from integrations.cms.git_posts import GitPosts, Repository
 from integrations.cms.markdown_posts import MarkdownPosts
 from integrations.cms.wordpress import WordPressPosts
 from integrations.cms.wordpress_client import WordPressClient
@@ -51,6 +53,51 @@ class Folder:
 
     def shown_alt(self, post_id):
         return self.everything(post_id).decode()
+
+
+@dataclass
+class GitFolder(Folder):
+    """The same in a Git repository, whose editors commit what they do. origin: a bare one that it pushes to, or None."""
+
+    origin: Path | None = None
+    options: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.git("init", "--quiet", "--initial-branch=main")
+        (self.root / "posts").mkdir()
+        (self.root / "README").write_text("a site")
+        self.commit()
+        if self.origin:
+            self.git("init", "--quiet", "--bare", "--initial-branch=main", str(self.origin))
+            self.git("remote", "add", "origin", str(self.origin))
+            self.git("push", "--quiet", "origin", "main")
+        self.repository = self.root
+        self.root = self.root / "posts"
+        remote = "origin" if self.origin else ""
+        self.posts = GitPosts(Repository(folder=self.repository, posts="posts", remote=remote, timeout_s=20, **self.options))
+
+    def git(self, *words, folder=None):
+        who = ("-c", "user.name=Editor", "-c", "user.email=editor@example.test")
+        done = subprocess.run(["git", *who, *words], cwd=folder or getattr(self, "repository", self.root), capture_output=True,
+                              text=True, timeout=30)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def commit(self):
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "an edit")
+        if self.origin and self.origin.exists():
+            self.git("push", "--quiet", "origin", "main")
+
+    def add(self, title, words):
+        post_id = super().add(title, words)
+        self.commit()
+        return post_id
+
+    def rewrite(self, post_id, old, new):
+        super().rewrite(post_id, old, new)
+        self.commit()
 
 
 @dataclass

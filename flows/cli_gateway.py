@@ -37,7 +37,7 @@ def create(
     per_minute: Annotated[int | None, typer.Option("--per-minute", parser=whole_number, metavar="N",
                                                    help="Requests. Default: the setting.")] = None,
     per_day: Annotated[int | None, typer.Option("--per-day", parser=whole_number, metavar="N",
-                                                help="Covers of this key alone. Default: its tenant's, from the setting.")] = None,
+                                                help="Covers of this key alone. Default: the setting, by tenant.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key and show it, this once."""
@@ -94,8 +94,8 @@ def _ring() -> "SqlKeyRing":
 
 def _describe(key: "ApiKey") -> dict[str, Any]:
     return {"prefix": key.prefix, "last4": key.last4, "tenant": key.tenant, "scopes": sorted(key.scopes),
-            "sites": sorted(key.sites), "per_minute": key.per_minute, "per_day": key.per_day, "created_at": _moment(key.created_at),
-            "last_used_at": _moment(key.last_used_at), "revoked_at": _moment(key.revoked_at)}
+            "sites": sorted(key.sites), "per_minute": key.per_minute, "per_day": key.per_day,
+            "created_at": _moment(key.created_at), "last_used_at": _moment(key.last_used_at), "revoked_at": _moment(key.revoked_at)}
 
 
 def _moment(seconds: float | None) -> str | None:

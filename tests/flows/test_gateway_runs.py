@@ -54,7 +54,10 @@ class InMemory:
         self.go_on, self.succeed, self.fail = self.runs.go_on, self.runs.succeed, self.runs.fail
 
 
-@pytest.fixture(scope="module", params=["memory", pytest.param("prefect", marks=[pytest.mark.slow, pytest.mark.service("prefect")])])
+ON_PREFECT = pytest.param("prefect", marks=[pytest.mark.slow, pytest.mark.service("prefect")])
+
+
+@pytest.fixture(scope="module", params=["memory", ON_PREFECT])
 def engine(request):
     if request.param == "memory":
         return InMemory()
@@ -155,6 +158,7 @@ def test_a_server_out_of_reach_is_unavailable_at_once():
     from flows.runs import PrefectRuns
 
     runs = PrefectRuns("http://127.0.0.1:1/api", "cover-post/on-demand", timeout_s=2)
-    for ask in (lambda: runs.start(an_order(), "key"), lambda: runs.find([str(uuid.uuid4())]), lambda: runs.cancel(str(uuid.uuid4()))):
+    unknown = str(uuid.uuid4())
+    for ask in (lambda: runs.start(an_order(), "key"), lambda: runs.find([unknown]), lambda: runs.cancel(unknown)):
         with pytest.raises(Unavailable, match=r"^prefect: no server answers at http://127.0.0.1:1/api: "):
             ask()

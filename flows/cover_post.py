@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from flows import steps
+from flows.errors import BadInput
 from flows.record import CoverRecord, Stopwatch, Wishes
+from flows.review import Draft, Reviewer, choose, is_reviewed
 from integrations.ports import Written
 
 Step = TypeVar("Step", bound=Callable[..., object])
@@ -20,20 +22,25 @@ def plainly(step: Step) -> Step:
     return step
 
 
-def cover_post(source: str, post_id: str, wishes: Wishes, run: Runner = plainly) -> CoverRecord:  # type: ignore[type-arg]
+def cover_post(source: str, post_id: str, wishes: Wishes, run: Runner = plainly,  # type: ignore[type-arg]
+               review: Reviewer | None = None) -> CoverRecord:
     """Give one post its cover. Every step can run twice: the same post and wishes name the same picture.
 
-    Raises CoverRejected when a screen says no; Unavailable for what is worth trying again; Refused, NotFound,
-    PromptError, GeneratorError otherwise.
+    review: asks an editor, for a post that its site wants looked at; without one the first picture is taken.
+    Raises CoverRejected when a screen or an editor says no; Unavailable for what is worth trying again; OverBudget, Refused,
+    NotFound, PromptError, GeneratorError otherwise.
     """
+    wishes = steps.fill_wishes(source, wishes)
     steps.check_wishes(source, wishes)
     watch = Stopwatch()
     with watch.timing("fetch"):
         article = run(steps.fetch)(source, post_id)
-    if wishes.leaves_alone(article.cover):
+    if wishes.leaves_alone(article.cover) or (wishes.only_missing and steps.was_rejected(source, article.id)):
         return CoverRecord(id=article.id, title=article.title, status="kept", timings_s=watch.seconds)
     if wishes.write:
         run(steps.check_writable)(source, article.id)
+    if review is None and not wishes.waive_review and is_reviewed(source, article.id):
+        raise BadInput(f"{source}: the site wants this cover to be reviewed; run it on a Prefect server, where editors are asked")
 
     with watch.timing("screen"):
         verdicts = steps.screen_article(article)
@@ -46,18 +53,24 @@ def cover_post(source: str, post_id: str, wishes: Wishes, run: Runner = plainly)
     with watch.timing("screen"):
         verdicts += steps.screen_prompt(prompt)
 
-    painted = run(steps.paint_once)(request)
+    steps.check_budget(source)
+    draft = Draft(source=source, article=article, brief=brief, style=style, prompt=prompt, request=request,
+                  alt_text=steps.write_alt_text(brief), verdicts=verdicts)
+    choice = choose(draft, run, review)
+    painted = choice.candidate.painted
     watch.add(painted.seconds)
     verdicts += painted.cover.verdicts
-    alt_text = steps.write_alt_text(brief)
     with watch.timing("write"):
         files = run(steps.deliver)(painted.cover, article, wishes)
         cover, written = "", Written(changed=False)
         if wishes.write:
             cover = steps.refer_to(source, painted.cover, files, article)
-            written = run(steps.write_into_post)(source, article, painted.cover.files[0], cover, alt_text, wishes.force)
-    return CoverRecord(
-        id=article.id, title=article.title, status="covered", brief=steps.describe_brief(brief), prompt=prompt.text,
-        negative=prompt.negative, style=style.name, fingerprint=request.fingerprint, seed=request.seed,
-        checkpoint=request.checkpoint, cached=painted.cached, verdicts=verdicts, alt_text=alt_text,
-        cover=written.address or cover, files=files, written=written.changed, timings_s=watch.seconds)
+            written = run(steps.write_into_post)(source, article, painted.cover.files[0], cover, choice.alt_text, wishes.force)
+    record = CoverRecord(
+        id=article.id, title=article.title, status="covered", brief=steps.describe_brief(brief), prompt=choice.prompt.text,
+        negative=prompt.negative, style=style.name, fingerprint=choice.candidate.fingerprint, seed=choice.candidate.seed,
+        checkpoint=request.checkpoint, cached=painted.cached, verdicts=verdicts, alt_text=choice.alt_text,
+        cover=written.address or cover, files=files, written=written.changed, editor=choice.editor, timings_s=watch.seconds)
+    if written.changed:
+        steps.note_publication(source, record, written)
+    return record

@@ -17,5 +17,9 @@ class CoverRejected(FlowError):
     """A screen said no, or asks for a person. Nothing was published."""
 
 
+class OverBudget(FlowError):
+    """The site has painted for as long as it may today. Nothing was lost: the next day goes on."""
+
+
 class BacklogFailed(FlowError):
     """Some posts of a backlog got no cover. The others were covered all the same."""

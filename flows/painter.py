@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flows.errors import BadInput, SettingsError
 from generator.options import ModelOptions
-from generator.request import CoverImage, CoverRequest
+from generator.request import CoverImage, CoverRequest, RedoRequest
 from generator.revision import checkpoint_name
 from integrations.ports import ImageGenerator
 
@@ -51,6 +51,17 @@ class LazyPainter(ImageGenerator):
             return ticket.result()
         finally:
             ticket.cancel()  # no more than a word to a finished one
+
+    def redo(self, request: RedoRequest, picture: CoverImage) -> CoverImage:
+        """`picture` with a region painted anew. Raises GeneratorError, and ValueError for a checkpoint that is not loaded."""
+        from generator.edit import Brush
+        from generator.masks import create_rectangular_mask
+
+        if request.checkpoint != self.checkpoint:
+            raise ValueError(f"checkpoint: the request asks for {request.checkpoint!r}, loaded is {self.checkpoint!r}")
+        brush = Brush(negative=request.negative, steps=request.steps, guidance=request.guidance, seed=request.seed)
+        canvas = self.editor.inpaint(self.editor.open(picture), create_rectangular_mask(*request.region), request.prompt, brush)
+        return self.editor.render(canvas)[0]
 
     def generate_many(self, requests: Sequence[CoverRequest],
                       progress: Callable[[int, int], None] | None = None) -> Iterator[CoverImage]:

@@ -15,8 +15,9 @@ Timing = Literal["fetch", "summarise", "render", "generate", "screen", "store", 
 class Wishes:
     """What the caller wants for one post or many. None leaves a thing to the style guide or to the post.
 
-    out: folder that gets copies of the pictures, or empty. write: whether the post's own file is edited.
-    A post that has a cover is left alone with `write` or `only_missing`, unless `force` is set.
+    out: folder that gets copies of the pictures, or empty. write: whether the cover is written into the post; None: for a site
+    of the settings. A post that has a cover is left alone with `write` or `only_missing`, unless `force` is set.
+    waive_review: no editor is asked, though the site wants one to be.
     """
 
     style: str | None = None
@@ -24,9 +25,10 @@ class Wishes:
     size: tuple[int, int] | None = None
     language: Literal["zh", "en", "auto"] = "auto"
     out: str = ""
-    write: bool = False
+    write: bool | None = None
     only_missing: bool = False
     force: bool = False
+    waive_review: bool = False
 
     def leaves_alone(self, cover: str) -> bool:
         """Whether a post with this cover ("" for none) keeps it."""
@@ -46,7 +48,7 @@ class Painted:
 class CoverRecord:
     """One post and its cover, as `fengmian cover --json` prints it. status: "covered", or "kept" if it had a cover.
 
-    cover: how the post names it, where it is written into the post.
+    cover: how the post names it, where it is written into the post. editor: who chose it, "" for nobody.
     """
 
     id: str
@@ -65,6 +67,7 @@ class CoverRecord:
     cover: str = ""
     files: tuple[StoredFile, ...] = ()
     written: bool = False
+    editor: str = ""
     timings_s: dict[str, float] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:

@@ -6,11 +6,12 @@ A nested value is FENGMIAN_STORE__KIND=s3, or in YAML `store: {kind: s3}`; lists
 import difflib
 import json
 import os
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
+from typing import Any, Literal, get_origin
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,26 +21,12 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as SourceError
 
 from flows.errors import SettingsError
+from flows.gateway_settings import GatewaySettings
+from flows.site_settings import Address, Section, SiteSettings
 
 PREFIX = "FENGMIAN_"
 FILE_NAME = "fengmian.yaml"
 FILE_VARIABLE = "FENGMIAN_SETTINGS_FILE"
-
-
-def _check_address(address: str) -> str:
-    if "@" in address.partition("://")[2].partition("/")[0]:
-        raise ValueError("an address must not carry a user name or password, which would be shown with it")
-    return address
-
-
-Address = Annotated[str, AfterValidator(_check_address)]
-"""A web address that may be shown."""
-
-
-class Section(BaseModel):
-    """A group of settings that refuses names it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class LoraSettings(Section):
@@ -253,14 +240,25 @@ class Settings(BaseSettings):
     template_folder: Path | None = Field(default=None, description="the site's own prompt templates")
     out_url: Address = Field(default="", description="where the site serves the folder of --out, e.g. /covers")
     prefect_api_url: Address = Field(default="", description="run as Prefect flows on this server, e.g. http://127.0.0.1:4200/api")
+    database_url: SecretStr = Field(default=SecretStr(""), description="of the ledger: postgresql+psycopg://...; empty: SQLite")
+    sites: dict[str, SiteSettings] = Field(default={}, description="sites by name; a source `site:NAME` means one of them")
     generator: GeneratorSettings = GeneratorSettings()
     service: ServiceSettings = ServiceSettings()
+    gateway: GatewaySettings = GatewaySettings()
     summarizer: SummarizerSettings = SummarizerSettings()
     cache: CacheSettings = CacheSettings()
     store: StoreSettings = StoreSettings()
     safety: SafetySettings = SafetySettings()
     models: ModelSettings = ModelSettings()
     fetch: FetchSettings = FetchSettings()
+
+    @field_validator("sites")
+    @classmethod
+    def _named(cls, sites: dict[str, SiteSettings]) -> dict[str, SiteSettings]:
+        for name in sites:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name):
+                raise ValueError(f"the name {name[:60]!r} is not 1 to 40 small letters, digits and hyphens")
+        return sites
 
     @model_validator(mode="after")
     def _agree(self) -> "Settings":

@@ -9,19 +9,20 @@ import secrets
 import tempfile
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from flows import wiring
-from flows.errors import BadInput, CoverRejected
-from flows.record import Painted, Stopwatch, Wishes
-from generator.request import CoverImage, CoverRequest
+from flows.errors import BadInput, CoverRejected, OverBudget
+from flows.parsing import parse_size
+from flows.record import CoverRecord, Painted, Stopwatch, Wishes
+from generator.request import CoverImage, CoverRequest, RedoRequest
 from integrations.errors import Unavailable
-from integrations.pictures import encode
-from integrations.ports import CachedCover, PostCover, StoredFile, Verdict, Written
+from integrations.pictures import decode, encode
+from integrations.ports import CachedCover, Entry, PostCover, StoredFile, Verdict, Written
 from integrations.storage.naming import holds, object_name
 from prompts.article import Article, Language
 from prompts.brief import Brief
@@ -34,6 +35,38 @@ FORMATS: tuple[Literal["webp", "png"], ...] = ("webp", "png")
 REVIEW_REMEDY = "; change the words, or let what a person should see be published: safety.on_review=publish"
 PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 """What ails a disk, not the question."""
+
+
+def fill_wishes(source: str, wishes: Wishes) -> Wishes:
+    """What the caller leaves open as the site has it, where the source is one."""
+    site = wiring.ports().site(source)
+    if site is None:
+        return replace(wishes, write=bool(wishes.write))
+    size = parse_size(site.size) if site.size else None
+    language = site.language if wishes.language == "auto" else wishes.language
+    return replace(wishes, style=wishes.style or site.style or None, size=wishes.size or size, language=language,
+                   out=wishes.out or site.out, write=True if wishes.write is None else wishes.write)
+
+
+def check_budget(source: str) -> None:
+    """Raise OverBudget where the site has painted for as long as it may today (UTC)."""
+    site = wiring.ports().site(source)
+    if site is None or not site.budget_s:
+        return
+    today = time.time() // 86400 * 86400
+    spent = sum(float(entry.content["seconds"])
+                for entry in wiring.ports().ledger.entries(site=source, happening="painted", since=today))
+    if spent >= site.budget_s:
+        raise OverBudget(f"{source}: {spent:.0f} s of painting today, and its budget_s is {site.budget_s:g}; "
+                         f"it goes on at midnight UTC")
+
+
+def note_painting(source: str, post_id: str, painted: Painted) -> None:
+    """Tell the ledger what a new picture took; one that was there already took nothing."""
+    if not painted.cached:
+        wiring.ports().ledger.append(Entry(site=source, post_id=post_id, happening="painted",
+                                           fingerprint=painted.cover.fingerprint,
+                                           content={"seconds": painted.seconds["generate"]}))
 
 
 def check_wishes(source: str, wishes: Wishes) -> None:
@@ -121,24 +154,36 @@ def paint_once(request: CoverRequest) -> Painted:
 
     Raises CoverRejected, GeneratorError, Unavailable.
     """
+    ports = wiring.ports()
+    return _once(request.fingerprint, lambda: ports.generator.generate(request, ports.progress))
+
+
+def redo_once(request: RedoRequest, cover: CachedCover) -> Painted:
+    """A finished cover with a region painted anew, as once as any. Raises as `paint_once`."""
+    def redo() -> CoverImage:
+        file = next(file for file in cover.files if file.format == "png")
+        return wiring.ports().generator.redo(request, decode(whole_file(file), file.name))
+
+    return _once(request.fingerprint, redo)
+
+
+def _once(fingerprint: str, paint: Callable[[], CoverImage]) -> Painted:
     ports, watch = wiring.ports(), Stopwatch()
     ports.check_publishable()
     hold_s = ports.settings.cache.hold_s
     give_up, is_told = time.monotonic() + 2 * hold_s, False
     while time.monotonic() < give_up:
-        if found := find_whole(request.fingerprint, watch):
+        if found := find_whole(fingerprint, watch):
             return Painted(cover=found, cached=True, seconds=watch.seconds)
-        with ports.cache.claim(request.fingerprint, hold_s) as ours:
+        with ports.cache.claim(fingerprint, hold_s) as ours:
             if ours:
-                found = find_whole(request.fingerprint, watch)
-                return Painted(cover=found or _paint(request, watch), cached=found is not None, seconds=watch.seconds)
+                found = find_whole(fingerprint, watch)
+                return Painted(cover=found or _paint(fingerprint, paint, watch), cached=found is not None, seconds=watch.seconds)
         if not is_told:
-            log.warning(
-                "cover %s: another process is painting it; waiting at most %.0f s", request.fingerprint[:12], 2 * hold_s
-            )
+            log.warning("cover %s: another process is painting it; waiting at most %.0f s", fingerprint[:12], 2 * hold_s)
             is_told = True
         time.sleep(WAIT_S)
-    raise Unavailable(f"cache: another process has held {request.fingerprint[:12]} for {2 * hold_s:.0f} s")
+    raise Unavailable(f"cache: another process has held {fingerprint[:12]} for {2 * hold_s:.0f} s")
 
 
 def find_whole(fingerprint: str, watch: Stopwatch) -> CachedCover | None:
@@ -164,16 +209,15 @@ def find_whole(fingerprint: str, watch: Stopwatch) -> CachedCover | None:
     return replace(found, files=tuple(replace(file, path=ports.store.address(file.name)) for file in found.files))
 
 
-def _paint(request: CoverRequest, watch: Stopwatch) -> CachedCover:
-    ports = wiring.ports()
+def _paint(fingerprint: str, paint: Callable[[], CoverImage], watch: Stopwatch) -> CachedCover:
     with watch.timing("generate"):
-        picture = ports.generator.generate(request, ports.progress)
+        picture = paint()
     with watch.timing("screen"):
         verdict = screen_picture(picture)
     with watch.timing("store"):
-        cover = CachedCover(fingerprint=request.fingerprint, files=store_files(request.fingerprint, picture),
-                            verdicts=(verdict,), created_at=time.time())
-        ports.cache.remember(cover)
+        cover = CachedCover(fingerprint=fingerprint, files=store_files(fingerprint, picture), verdicts=(verdict,),
+                            created_at=time.time())
+        wiring.ports().cache.remember(cover)
     return cover
 
 
@@ -204,7 +248,7 @@ def deliver(cover: CachedCover, article: Article, wishes: Wishes) -> tuple[Store
         return cover.files
     folder, delivered = Path(wishes.out), []
     for file in cover.files:
-        data = _whole_file(file)
+        data = whole_file(file)
         target = folder / f"{readable_name(article)}-{cover.fingerprint[:8]}-{file.width}x{file.height}.{file.format}"
         place_file(target, data)
         delivered.append(replace(file, path=str(target)))
@@ -264,9 +308,26 @@ def refer_to(source: str, cover: CachedCover, files: tuple[StoredFile, ...], art
 
 def write_into_post(source: str, article: Article, file: StoredFile, reference: str, alt_text: str, force: bool) -> Written:
     """Give the post its cover and alt text. Nothing changes if the post has a cover by now and `force` is not set."""
-    cover = PostCover(reference=reference, alt_text=alt_text, name=published_name(file), data=_whole_file(file),
+    cover = PostCover(reference=reference, alt_text=alt_text, name=published_name(file), data=whole_file(file),
                       content_type=f"image/{file.format}")
     return wiring.ports().open_source(source).write_cover(article.id, cover, force=force)
+
+
+def was_rejected(source: str, post_id: str) -> bool:
+    """Whether an editor has rejected the covers of this very version of the post: it is not asked about twice."""
+    ports = wiring.ports()
+    if ports.site(source) is None:
+        return False
+    last = next(ports.ledger.entries(site=source, post_id=post_id, happening="rejected", newest_first=True), None)
+    return last is not None and last.content["version"] == ports.open_source(source).version(post_id)
+
+
+def note_publication(source: str, record: CoverRecord, written: Written) -> None:
+    """Tell the ledger what was put into the post, and what was there before: what `undo` needs."""
+    content = {"written": asdict(written), "style": record.style, "checkpoint": record.checkpoint, "seed": record.seed,
+               "alt_text": record.alt_text, "editor": record.editor, "cached": record.cached}
+    wiring.ports().ledger.append(Entry(site=source, post_id=record.id, happening="published", fingerprint=record.fingerprint,
+                                       content=content))
 
 
 def published_name(file: StoredFile) -> str:
@@ -274,7 +335,7 @@ def published_name(file: StoredFile) -> str:
     return f"fengmian-{file.width}x{file.height}-{file.sha256[:16]}.{file.format}"
 
 
-def _whole_file(file: StoredFile) -> bytes:
+def whole_file(file: StoredFile) -> bytes:
     """The stored bytes. Raises Unavailable where they are gone or damaged."""
     data = wiring.ports().store.get(file.name)
     if data is None or not holds(file.name, data):

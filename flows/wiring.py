@@ -12,6 +12,7 @@ from flows.errors import BadInput, CoverRejected, SettingsError
 from flows.painter import LazyPainter
 from flows.parsing import parse_size
 from flows.settings import Settings, load_settings
+from flows.site_settings import SITE, SiteSettings
 from generator.options import LoraFile, ModelOptions
 from generator.revision import BUNDLED_FOLDER, checkpoint_name
 from integrations.http import FetchLimits, GuardedClient
@@ -19,7 +20,7 @@ from integrations.models.catalogue import Kind, catalogue
 from integrations.models.hub import ModelHub
 from integrations.models.licence import Provenance, read_file_provenance, read_provenance
 from integrations.models.shelf import ModelShelf
-from integrations.ports import CoverCache, ImageGenerator, ImageStore, PictureScreen, PostSource, Summarizer, WordScreen
+from integrations.ports import CoverCache, ImageGenerator, ImageStore, Ledger, PictureScreen, PostSource, Summarizer, WordScreen
 
 if TYPE_CHECKING:
     from flows.cover_backlog import Outcome
@@ -70,6 +71,8 @@ class Ports:
         return self._opened[source]
 
     def _open(self, source: str) -> PostSource:
+        if source.startswith(SITE):
+            return self._open_site(self.site(source))
         if "://" in source:
             from integrations.cms.web import open_web
             return open_web(source, self.client)
@@ -77,6 +80,37 @@ class Ports:
         if not source.strip():
             raise BadInput("source: it is empty; give a file, a folder or a web address")
         return MarkdownPosts(Path(source))
+
+    def site(self, source: str) -> SiteSettings | None:
+        """The settings of the site that `source` names; None for a source that is no site. Raises BadInput."""
+        name = source.removeprefix(SITE)
+        if name == source:
+            return None
+        if name not in self.settings.sites:
+            names = ", ".join(self.settings.sites) or "none"
+            raise BadInput(f"source: {source[:60]!r} is not one of the configured sites: {names}")
+        return self.settings.sites[name]
+
+    @staticmethod
+    def _open_site(site: SiteSettings | None) -> PostSource:
+        assert site is not None
+        if site.kind == "wordpress":
+            from integrations.cms.wordpress import WordPressPosts
+            from integrations.cms.wordpress_client import WordPressClient
+            with _building("sites"):
+                client = WordPressClient(site.url, site.user, site.password.get_secret_value(), allow_http=site.allow_http)
+            return WordPressPosts(client, site.statuses, figure=site.figure)
+        from integrations.cms.markdown_posts import MarkdownPosts
+        assert site.folder is not None
+        return MarkdownPosts(site.folder)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What happened to every post: SQLite in the state folder, or PostgreSQL."""
+        from integrations.ledger.sql import SqlLedger
+        chosen = self.settings.database_url.get_secret_value()
+        with _building("database_url"):
+            return SqlLedger(chosen or f"sqlite:///{(self.settings.state_folder / 'ledger.sqlite').absolute()}")
 
     @cached_property
     def models(self) -> ModelShelf:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 SAMPLER_VERSION = 2
 """Raised whenever the same request would give other pixels than before."""
@@ -61,8 +62,40 @@ class CoverRequest:
     @property
     def fingerprint(self) -> str:
         """SHA-256, in hex, over every field: the name of the cache record, the lock and the stored object."""
-        fields = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-        return hashlib.sha256(fields.encode()).hexdigest()
+        return _fingerprint(asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedoRequest:
+    """A region of a finished cover painted anew. cover: the fingerprint of that one. region: left, top, width and height in px of
+    the cover, whose own size is width x height. The rest as in CoverRequest.
+    """
+
+    cover: str
+    region: tuple[int, int, int, int]
+    width: int
+    height: int
+    prompt: str
+    negative: str
+    steps: int
+    guidance: float
+    seed: int
+    checkpoint: str
+    sampler_version: int = SAMPLER_VERSION
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "guidance", float(self.guidance))
+        check_prompts(self.prompt, self.negative)
+        check_sampling(self.steps, self.guidance, self.seed)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, over every field."""
+        return _fingerprint(asdict(self))
+
+
+def _fingerprint(fields: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

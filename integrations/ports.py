@@ -1,12 +1,12 @@
 """The ports: what the story needs from outside systems, in our words. One adapter per system implements each."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-from generator.request import CoverImage, CoverRequest
+from generator.request import CoverImage, CoverRequest, RedoRequest
 from prompts.article import Article
 from prompts.brief import Brief
 
@@ -89,6 +89,39 @@ class Written:
     """Where readers find the picture, from a source that keeps pictures itself and has this one; else empty."""
 
 
+Happening = Literal["painted", "reviewed", "rejected", "published", "restored"]
+"""What the ledger tells of a post."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One thing that happened to one post. site: the source. content: plain values, by happening (docs/ledger.md).
+
+    number: its place in the ledger, 0 for one that is not in it yet. at: seconds since the epoch, 0 for now.
+    """
+
+    site: str
+    post_id: str
+    happening: Happening
+    fingerprint: str = ""
+    content: Mapping[str, Any] = field(default_factory=dict)
+    number: int = 0
+    at: float = 0.0
+
+
+class Ledger(Protocol):
+    """What happened to every post. Only ever added to."""
+
+    def append(self, entry: Entry) -> int:
+        """Add it; its number. Raises Unavailable."""
+        ...
+
+    def entries(self, *, site: str | None = None, post_id: str | None = None, happening: Happening | None = None,
+                since: float = 0, newest_first: bool = False) -> Iterator[Entry]:
+        """Those that fit, oldest first unless said otherwise. since: seconds since the epoch. Raises Unavailable."""
+        ...
+
+
 class ImageGenerator(Protocol):
     """Paints. Slow; holds the weights between calls."""
 
@@ -99,6 +132,10 @@ class ImageGenerator(Protocol):
 
     def generate(self, request: CoverRequest, progress: Callable[[int, int], None] | None = None) -> CoverImage:
         """The picture for `request`. progress(step, steps) is called after each step."""
+        ...
+
+    def redo(self, request: RedoRequest, picture: CoverImage) -> CoverImage:
+        """`picture`, whose fingerprint the request names, with its region painted anew; outside of it, its very pixels."""
         ...
 
     def generate_many(self, requests: Sequence[CoverRequest],

@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from typing import Any, Literal
 
 import httpx
 from PIL import Image, ImageOps
 
-from generator.request import CoverImage, CoverRequest
+from generator.request import CoverImage, CoverRequest, RedoRequest
 from integrations.errors import Refused, Unavailable
-from integrations.pictures import MAX_FILE_BYTES, decode
+from integrations.pictures import MAX_FILE_BYTES, decode, encode
 from integrations.ports import ImageGenerator
 
 PASSING = (408, 425, 429, 500, 502, 503, 504)
@@ -61,7 +62,7 @@ class OpenAIImagesGenerator(ImageGenerator):
     @cached_property
     def _model(self) -> dict[str, Any]:
         """The entry of /v1/models that is meant. Raises Unavailable, Refused."""
-        found = self._ask("GET", "/v1/models", None, time.monotonic() + self._service.timeout_s).get("data")
+        found = self._ask("GET", "/v1/models", self._until()).get("data")
         models = [model for model in found if isinstance(model, dict) and isinstance(model.get("id"), str)] \
             if isinstance(found, list) else []
         wanted = self._service.model
@@ -94,20 +95,40 @@ class OpenAIImagesGenerator(ImageGenerator):
         Raises Unavailable, Refused.
         """
         width, height = self._size(request)
-        answer = self._ask("POST", "/v1/images/generations", self._body(request, width, height),
-                           time.monotonic() + self._service.timeout_s, request.fingerprint)
-        painted_by = answer.get("model", self.model)
-        if self._model.get("owned_by") == "fengmian" and painted_by != request.checkpoint:
-            self.__dict__.pop("_model", None)
-            raise Unavailable(f"generator: {self._where} painted with {painted_by!r}, not with {request.checkpoint!r}: "
-                              f"its weights were changed meanwhile")
-        picture = self._picture(answer)
-        if (picture.width, picture.height) != (width, height):
-            raise Refused(f"generator: {self._where} painted {picture.width}x{picture.height} px, not {width}x{height}; "
-                          f"if it cannot paint every size, name those it can in generator.sizes")
+        body = self._body(request, width, height)
+        answer = self._ask("POST", "/v1/images/generations", self._until(), request.fingerprint, json=body)
+        picture = self._checked(answer, request.checkpoint, (width, height))
         if progress is not None:
             progress(request.steps, request.steps)
         return picture if not self._service.sizes else _cut(picture, request.width, request.height)
+
+    def redo(self, request: RedoRequest, picture: CoverImage) -> CoverImage:
+        """`picture` with a region painted anew; outside of it, its very pixels, whatever the service made of them."""
+        mask = Image.new("RGBA", (picture.width, picture.height), (0, 0, 0, 255))
+        left, top, width, height = request.region
+        mask.paste((0, 0, 0, 0), (left, top, left + width, top + height))
+        body = self._body(request, picture.width, picture.height)
+        answer = self._ask("POST", "/v1/images/edits", self._until(), request.fingerprint,
+                           data={name: str(value) for name, value in body.items()},
+                           files={"image": ("image.png", encode(picture, "png")), "mask": ("mask.png", _png(mask))})
+        redone = _image(self._checked(answer, request.checkpoint, (picture.width, picture.height)))
+        return _cover(Image.composite(_image(picture), redone, mask.getchannel("A")))
+
+    def _until(self) -> float:
+        return time.monotonic() + self._service.timeout_s
+
+    def _checked(self, answer: dict[str, Any], checkpoint: str, size: tuple[int, int]) -> CoverImage:
+        """The picture of an answer, if the weights that were meant painted it in the size that was meant."""
+        painted_by = answer.get("model", self.model)
+        if self._model.get("owned_by") == "fengmian" and painted_by != checkpoint:
+            self.__dict__.pop("_model", None)
+            raise Unavailable(f"generator: {self._where} painted with {painted_by!r}, not with {checkpoint!r}: "
+                              f"its weights were changed meanwhile")
+        picture = self._picture(answer)
+        if (picture.width, picture.height) != size:
+            raise Refused(f"generator: {self._where} painted {picture.width}x{picture.height} px, not {size[0]}x{size[1]}; "
+                          f"if it cannot paint every size, name those it can in generator.sizes")
+        return picture
 
     def generate_many(self, requests: Sequence[CoverRequest],
                       progress: Callable[[int, int], None] | None = None) -> Iterator[CoverImage]:
@@ -122,7 +143,7 @@ class OpenAIImagesGenerator(ImageGenerator):
         shape = math.log(request.width / request.height)
         return min(self._service.sizes, key=lambda size: (round(abs(math.log(size[0] / size[1]) - shape), 3), -size[0]))
 
-    def _body(self, request: CoverRequest, width: int, height: int) -> dict[str, Any]:
+    def _body(self, request: CoverRequest | RedoRequest, width: int, height: int) -> dict[str, Any]:
         body: dict[str, Any] = {"model": self.model, "prompt": request.prompt, "n": 1, "size": f"{width}x{height}"}
         if self._service.dialect == "openai":
             return body
@@ -137,12 +158,12 @@ class OpenAIImagesGenerator(ImageGenerator):
             raise Refused(f"generator: {self._where} answered without a picture in data[0]") from exc
         return decode(data, f"generator: the picture of {self._where}")
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None, until: float, key: str = "") -> dict[str, Any]:
+    def _ask(self, method: str, path: str, until: float, key: str = "", **body: Any) -> dict[str, Any]:
         """The JSON answer; what may pass is tried again until then. Raises Unavailable, Refused."""
         wait_s = FIRST_WAIT_S
         while True:
             try:
-                return self._ask_once(method, path, body, until, key)
+                return self._ask_once(method, path, until, key, **body)
             except Unavailable as exc:
                 asked_s = getattr(exc, "retry_after_s", 0.0)
                 pause_s = max(wait_s * random.uniform(0.75, 1.25), asked_s)
@@ -151,10 +172,10 @@ class OpenAIImagesGenerator(ImageGenerator):
                 time.sleep(pause_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
-    def _ask_once(self, method: str, path: str, body: dict[str, Any] | None, until: float, key: str) -> dict[str, Any]:
+    def _ask_once(self, method: str, path: str, until: float, key: str, **body: Any) -> dict[str, Any]:
         left_s = max(until - time.monotonic(), 0.1)
         try:
-            with self._client.stream(method, path, json=body, headers={"Idempotency-Key": key} if key else {},
+            with self._client.stream(method, path, **body, headers={"Idempotency-Key": key} if key else {},
                                      timeout=httpx.Timeout(left_s, connect=min(CONNECT_S, left_s))) as response:
                 data = _read(response, until)
         except httpx.HTTPError as exc:
@@ -209,5 +230,18 @@ def _retry_after(response: httpx.Response) -> float:
 
 def _cut(picture: CoverImage, width: int, height: int) -> CoverImage:
     """The middle of a picture, resampled to this size."""
-    image = Image.frombytes("RGB", (picture.width, picture.height), picture.rgb)
-    return CoverImage(width=width, height=height, rgb=ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS).tobytes())
+    return _cover(ImageOps.fit(_image(picture), (width, height), Image.Resampling.LANCZOS))
+
+
+def _image(picture: CoverImage) -> Image.Image:
+    return Image.frombytes("RGB", (picture.width, picture.height), picture.rgb)
+
+
+def _cover(image: Image.Image) -> CoverImage:
+    return CoverImage(width=image.width, height=image.height, rgb=image.tobytes())
+
+
+def _png(image: Image.Image) -> bytes:
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

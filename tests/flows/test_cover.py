@@ -22,7 +22,7 @@ def test_the_record_has_every_promised_field(site):
     record = site.run("cover", "posts/a.md", "--json").record
     assert list(record) == [
         "id", "title", "status", "brief", "prompt", "negative", "style", "fingerprint", "seed", "checkpoint", "cached",
-        "verdicts", "alt_text", "cover", "files", "written", "timings_s"]
+        "verdicts", "alt_text", "cover", "files", "written", "editor", "timings_s"]
     assert (record["id"], record["title"], record["status"]) == ("a.md", "云原生架构的设计思路", "covered")
     assert record["brief"]["language"] == "zh"
     assert record["brief"]["method"] == "extractive"

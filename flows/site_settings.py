@@ -1,0 +1,72 @@
+"""What can be set for each site: where its posts are, how its covers look, who looks at them, what they may cost."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+SITE = "site:"
+"""How a source names a site of the settings: "site:blog"."""
+
+
+def _check_address(address: str) -> str:
+    if "@" in address.partition("://")[2].partition("/")[0]:
+        raise ValueError("an address must not carry a user name or password, which would be shown with it")
+    return address
+
+
+Address = Annotated[str, AfterValidator(_check_address)]
+"""A web address that may be shown."""
+
+
+class Section(BaseModel):
+    """A group of settings that refuses names it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ReviewSettings(Section):
+    """Who looks at a cover before it is published."""
+
+    policy: Literal["never", "always", "canary"] = "never"
+    share: float = Field(default=0.1, gt=0, le=1, description="for canary: the share of posts; always the same posts")
+    candidates: int = Field(default=4, ge=1, le=8, description="pictures an editor can choose from")
+    timeout_hours: float = Field(default=48, gt=0, description="how long an answer is waited for")
+    remind_hours: float = Field(default=24, gt=0, description="when the sweep reminds of an open question")
+    on_no_answer: Literal["leave", "publish"] = Field(default="leave", description="what becomes of the post then")
+
+
+class SiteSettings(Section):
+    """One site."""
+
+    kind: Literal["wordpress", "markdown"]
+    url: Address = Field(default="", description="for wordpress: the site's address")
+    user: str = ""
+    password: SecretStr = Field(default=SecretStr(""), description="for wordpress: an application password")
+    statuses: tuple[str, ...] = Field(default=("publish",), description="for wordpress: posts that get covers")
+    figure: bool = Field(default=False, description="for wordpress: also put the cover on top of the text")
+    allow_http: bool = Field(default=False, description="for wordpress: send the password unencrypted to another machine")
+    folder: Path | None = Field(default=None, description="for markdown: the folder of posts")
+    out: str = Field(default="", description="for markdown: the folder that gets the pictures")
+    style: str = Field(default="", description="style guide; empty: the setting style")
+    size: str = Field(default="", description="WxH; empty: the style's first size")
+    language: Literal["zh", "en", "auto"] = "auto"
+    budget_s: float = Field(default=0, ge=0, description="seconds of painting a day, by the clock of UTC; 0: no limit")
+    review: ReviewSettings = ReviewSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_policy(cls, given: Any) -> Any:
+        """`review: always` stands for its policy."""
+        if isinstance(given, dict) and isinstance(given.get("review"), str):
+            return {**given, "review": {"policy": given["review"]}}
+        return given
+
+    @model_validator(mode="after")
+    def _complete(self) -> "SiteSettings":
+        needed = {"wordpress": ("url", "user", "password"), "markdown": ("folder",)}[self.kind]
+        for name in needed:
+            value = getattr(self, name)
+            if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
+                raise ValueError(f"kind {self.kind} needs {name}")
+        return self

@@ -13,8 +13,9 @@ from integrations.gateway.signatures import derive_secret, sign_standard
 from integrations.gateway.views import JobView
 
 log = logging.getLogger(__name__)
-BATCH = 100
-LEASE_S = 300
+BATCH = 10
+LEASE_S = 120
+"""Longer than a batch of receivers that do not answer takes: a lease that ends early tells somebody twice."""
 MAX_ATTEMPTS = 12
 POLL_S = 2.0
 LONGEST_POLL_S = 30.0

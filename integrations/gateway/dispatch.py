@@ -11,8 +11,9 @@ from integrations.gateway.messages import Message
 from integrations.gateway.ports import Item, Order, Queue, Refresh, Runs, Site, Taken, VersionOf
 
 log = logging.getLogger(__name__)
-BATCH = 100
-LEASE_S = 120
+BATCH = 20
+LEASE_S = 30
+"""How long the posts of a gateway that died wait for the next. A batch that takes longer is begun twice: nothing changes."""
 MAX_ATTEMPTS = 40
 """With the pauses between them about ten hours."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5, 900

@@ -21,8 +21,8 @@ from tests.integrations.gateway.test_api import order
 class Receiver(http.server.ThreadingHTTPServer):
     """Keeps what it is told, and answers with each of `statuses` in turn, then 204."""
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, port=0):
+        super().__init__(("127.0.0.1", port), Handler)
         self.statuses, self.messages = [], []
 
     @property

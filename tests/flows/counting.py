@@ -34,6 +34,10 @@ class CountingPainter(ImageGenerator):
         self._tell(f"done {request.seed}")
         return picture
 
+    def redo(self, request, picture):
+        self.seeds.append(request.seed)
+        return self._painter.redo(request, picture)
+
     def generate_many(self, requests, progress=None):
         return (self.generate(request, progress) for request in requests)
 

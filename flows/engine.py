@@ -19,6 +19,9 @@ from flows import cover_backlog as backlog
 from flows import cover_post as story
 from flows.errors import BacklogFailed
 from flows.record import CoverRecord, Wishes
+from flows.review import is_reviewed
+from flows.review_form import ask_editor
+from flows.runs import leave_result
 from integrations.errors import Unavailable
 
 RETRIES = 3
@@ -26,10 +29,13 @@ BACKOFF_S = 2.0
 """Wait before the first retry; doubled for each further one."""
 
 
-@flow(name="cover-post", flow_run_name="cover {post_id}")
+@flow(name="cover-post", flow_run_name="cover {post_id}", persist_result=True)
 def cover_post(source: str, post_id: str, wishes: Wishes = Wishes()) -> CoverRecord:  # noqa: B008 (frozen)
-    """One post in, one cover out."""
-    return story.cover_post(source, post_id, wishes, as_task)
+    """One post in, one cover out. The run suspends where the site wants an editor to look, and starts over with the answer."""
+    review = ask_editor if is_reviewed(source, post_id) and not wishes.waive_review else None
+    record = story.cover_post(source, post_id, wishes, as_task, review)
+    leave_result(record)
+    return record
 
 
 @flow(name="cover-backlog", flow_run_name="backlog of {source}")

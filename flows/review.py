@@ -1,7 +1,7 @@
 """What an editor is shown, what may be answered, and what follows from it. How the question is put is flows/review_form.py's."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -9,6 +9,7 @@ from flows import steps, wiring
 from flows.errors import BadInput, CoverRejected
 from flows.record import Painted
 from generator.request import MAX_PROMPT_CHARACTERS, CoverRequest, RedoRequest
+from generator.topics import motifs_of
 from integrations.ports import Entry, Verdict
 from prompts.article import Article
 from prompts.brief import Brief
@@ -38,9 +39,10 @@ class Draft:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A picture that can be chosen. seed: that it was painted with."""
+    """A picture that can be chosen, and the prompt and seed that it was painted from."""
 
     painted: Painted
+    prompt: Prompt
     seed: int
 
     @property
@@ -85,10 +87,9 @@ Reviewer = Callable[[Proposal], Answer]
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The cover that is to be published, and the words that go with it. editor: who chose it; "" for nobody."""
+    """The cover that is to be published, and its alt text. editor: who chose it; "" for nobody."""
 
     candidate: Candidate
-    prompt: Prompt
     alt_text: str
     editor: str = ""
 
@@ -107,8 +108,8 @@ def choose(draft: Draft, run: Callable[[Any], Any], review: Reviewer | None) -> 
     for. Raises CoverRejected where an editor rejects them all, and as painting does.
     """
     if review is None:
-        return Choice(candidate=_paint(draft, draft.request, run), prompt=draft.prompt, alt_text=draft.alt_text)
-    candidates, complaint = _paint_several(draft, run, first=0), ""
+        return Choice(candidate=_paint(draft, draft.prompt, draft.request.seed, run), alt_text=draft.alt_text)
+    candidates, complaint = _paint_several(draft, _vary_prompt(draft), run, first=0), ""
     for number in range(1, MAX_ROUNDS + 1):
         proposal = Proposal(draft=draft, candidates=candidates, number=number, complaint=complaint)
         answer = review(proposal)
@@ -117,14 +118,13 @@ def choose(draft: Draft, run: Callable[[Any], Any], review: Reviewer | None) -> 
             continue
         _note(draft, candidates, answer, number)
         if answer.decision == "approve":
-            return Choice(candidate=candidates[answer.pick - 1], prompt=draft.prompt, alt_text=answer.alt_text.strip(),
-                          editor=answer.editor.strip())
+            return Choice(candidate=candidates[answer.pick - 1], alt_text=answer.alt_text.strip(), editor=answer.editor.strip())
         if answer.decision == "reject":
             raise CoverRejected(f"{draft.article.id}: {answer.editor.strip()} rejected its covers: {answer.reason.strip()}")
         draft = replace(draft, alt_text=answer.alt_text.strip())
         if answer.decision == "ask again":
             draft = _reworded(draft, answer.prompt)
-            candidates = _paint_several(draft, run, first=number * len(candidates))
+            candidates = _paint_several(draft, [draft.prompt], run, first=number * len(candidates))
         else:
             redone = _redo(draft, candidates[answer.pick - 1], answer, number, run)
             candidates = (redone, *(each for each in candidates if each.fingerprint != redone.fingerprint))
@@ -175,21 +175,35 @@ def read_region(text: str, width: int, height: int) -> tuple[int, int, int, int]
     return x0, y0, round((left + wide) * width / 100) - x0, round((top + high) * height / 100) - y0
 
 
-def _paint(draft: Draft, request: CoverRequest, run: Callable[[Any], Any]) -> Candidate:
-    painted = run(steps.paint_once)(request)
+def _paint(draft: Draft, prompt: Prompt, seed: int, run: Callable[[Any], Any]) -> Candidate:
+    painted = run(steps.paint_once)(replace(draft.request, prompt=prompt.text, seed=seed))
     steps.note_painting(draft.source, draft.article.id, painted)
-    return Candidate(painted=painted, seed=request.seed)
+    return Candidate(painted=painted, prompt=prompt, seed=seed)
 
 
-def _paint_several(draft: Draft, run: Callable[[Any], Any], first: int) -> tuple[Candidate, ...]:
-    """As many candidates as the site shows, of seeds from the draft's + first on, without those that a screen rejects.
+def _vary_prompt(draft: Draft) -> list[Prompt]:
+    """The draft's prompt, then one led by each further subject that a cover can show: an editor wants to choose between ideas,
+    not between seeds.
+    """
+    prompts, shown = [draft.prompt], set(motifs_of(draft.brief.subjects[0].name)) if draft.brief.subjects else set()
+    for subject in draft.brief.subjects[1:]:
+        if new := motifs_of(subject.name) - shown:
+            shown |= new
+            others = tuple(other for other in draft.brief.subjects if other is not subject)
+            prompts.append(steps.render_prompt(replace(draft.brief, subjects=(subject, *others)), draft.style, draft.prompt.language))
+    return prompts
 
-    Raises CoverRejected where it rejects them all.
+
+def _paint_several(draft: Draft, prompts: Sequence[Prompt], run: Callable[[Any], Any], first: int) -> tuple[Candidate, ...]:
+    """As many candidates as the site shows, of the prompts in turn and of seeds from the draft's + first on, without those that a
+    screen rejects. Raises CoverRejected where it rejects them all.
     """
     site, found, rejected = wiring.ports().site(draft.source), [], None
     for number in range(site.review.candidates if site else 1):
+        prompt = prompts[number % len(prompts)]
         try:
-            found.append(_paint(draft, replace(draft.request, seed=(draft.request.seed + first + number) % 2**63), run))
+            steps.screen_prompt(prompt)
+            found.append(_paint(draft, prompt, (draft.request.seed + first + number) % 2**63, run))
         except CoverRejected as exc:
             rejected = exc
     if not found and rejected:
@@ -212,7 +226,7 @@ def _redo(draft: Draft, base: Candidate, answer: Answer, number: int, run: Calla
                           seed=(asked.seed + number) % 2**63, checkpoint=asked.checkpoint)
     painted = run(steps.redo_once)(request, base.painted.cover)
     steps.note_painting(draft.source, draft.article.id, painted)
-    return Candidate(painted=painted, seed=request.seed)
+    return Candidate(painted=painted, prompt=replace(draft.prompt, text=request.prompt), seed=request.seed)
 
 
 def _note(draft: Draft, candidates: tuple[Candidate, ...], answer: Answer, number: int) -> None:

@@ -4,7 +4,7 @@ import base64
 from io import BytesIO
 from typing import Literal
 
-from PIL import Image
+from PIL import Image, ImageOps
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
 from prefect.flow_runs import suspend_flow_run
@@ -13,16 +13,19 @@ from pydantic import Field
 
 from flows import steps, wiring
 from flows.record import Painted
-from flows.review import Answer, Proposal
-from generator.request import CoverImage
-from integrations.contact_sheet import contact_sheet
+from flows.review import Answer, Candidate, Proposal
 from integrations.pictures import decode
 from integrations.ports import Verdict
 
-SHEET_WIDTH_PX = 1240
-SHEET_QUALITY = 80
+STRIP_PX, GAP_PX, STRIP_QUALITY = 300, 8, 80
 MAX_CROPS = 2
 """Channel crops beside each candidate; more would be too small to judge."""
+HOW_TO = """| Decision 决定 | fill in 填写 |
+|---|---|
+| approve 通过 | pick (number), alt text, editor (your name) 选图编号、替代文字、编辑姓名 |
+| ask again 重画 | prompt (as it is: other seeds), editor 提示词（不改则换种子）、编辑姓名 |
+| redo region 局部重画 | pick, region (left top width height in percent, as 50 0 50 100), prompt, editor 选图、区域（左 上 宽 高，百分比）、提示词、编辑姓名 |
+| reject 退回 | reason, editor 理由、编辑姓名 |"""
 
 
 class Review(RunInput):
@@ -73,45 +76,45 @@ def describe(proposal: Proposal) -> str:
     """The question in Markdown, its pictures inside, so that it needs no server of pictures."""
     draft = proposal.draft
     complaint = f"> **This answer could not be taken 无法接受** — {proposal.complaint}\n\n" if proposal.complaint else ""
-    seeds = ", ".join(f"{number}: {each.seed}" for number, each in enumerate(proposal.candidates, start=1))
+    sheet = "\n\n".join(f"**{number}**\n\n![{number}]({draw_strip(proposal, each)})"
+                        for number, each in enumerate(proposal.candidates, start=1))
+    prompts = "\n".join(f"{number}. {_plain(each.prompt.text)} (seed {each.seed})"
+                        for number, each in enumerate(proposal.candidates, start=1))
     shown = [*draft.verdicts, *(verdict for each in proposal.candidates for verdict in each.painted.cover.verdicts)]
     return (f"{complaint}## {_plain(draft.article.title)}\n\n{_plain(draft.brief.sentence)}\n\n"
-            f"![candidates]({draw_sheet(proposal)})\n\n"
-            f"- **Post 文章** {_plain(draft.article.id)} ({_plain(draft.source)}), style {draft.style.name}\n"
-            f"- **Prompt 提示词** {_plain(draft.prompt.text)}\n- **Seeds** {seeds}\n- **Verdicts 审核** {_tell(shown)}\n")
+            f"{sheet}\n\n{HOW_TO}\n\n"
+            f"**Post 文章** {_plain(draft.article.id)} ({_plain(draft.source)}), style {draft.style.name}\n\n"
+            f"**Verdicts 审核** {_tell(shown)}\n\n**Prompts 提示词**\n\n{prompts}\n")
 
 
-def draw_sheet(proposal: Proposal) -> str:
-    """The candidates, numbered, each beside its crops for the style's other channels, as a data: URI of a WebP."""
+def draw_strip(proposal: Proposal, candidate: Candidate) -> str:
+    """A candidate beside its crops for the style's other channels, all of one height, as a data: URI of a WebP."""
     own = proposal.draft.request.width, proposal.draft.request.height
-    sizes = [size for size in proposal.draft.style.sizes if size != own]
-    pictures, captions = [], []
-    for number, candidate in enumerate(proposal.candidates, start=1):
-        picture = _open(candidate.painted)
-        pictures.append(picture)
-        captions.append(f"{number}")
-        for width, height in sizes[:MAX_CROPS]:
-            pictures.append(_crop(picture, width, height))
-            captions.append(f"{number} · {width}x{height}")
-    sheet = Image.open(BytesIO(contact_sheet(pictures, captions, 1 + len(sizes[:MAX_CROPS]))))
-    sheet.thumbnail((SHEET_WIDTH_PX, 10_000))
+    others = [size for size in proposal.draft.style.sizes if size != own][:MAX_CROPS]
+    picture = open_cover(candidate.painted)
+    pieces = [piece.resize((round(STRIP_PX * piece.width / piece.height), STRIP_PX), Image.Resampling.LANCZOS)
+              for piece in (picture, *(crop(picture, *size) for size in others))]
+    strip = Image.new("RGB", (sum(piece.width for piece in pieces) + GAP_PX * len(others), STRIP_PX), "white")
+    left = 0
+    for piece in pieces:
+        strip.paste(piece, (left, 0))
+        left += piece.width + GAP_PX
     file = BytesIO()
-    sheet.save(file, "WEBP", quality=SHEET_QUALITY)
+    strip.save(file, "WEBP", quality=STRIP_QUALITY)
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _open(painted: Painted) -> CoverImage:
+def open_cover(painted: Painted) -> Image.Image:
+    """The stored picture. Raises Unavailable where it is gone."""
     file = next(file for file in painted.cover.files if file.format == "png")
-    return decode(steps.whole_file(file), file.name)
+    picture = decode(steps.whole_file(file), file.name)
+    return Image.frombytes("RGB", (picture.width, picture.height), picture.rgb)
 
 
-def _crop(picture: CoverImage, width: int, height: int) -> CoverImage:
+def crop(picture: Image.Image, width: int, height: int) -> Image.Image:
     """The middle of the picture in the shape of a channel."""
     scale = min(picture.width / width, picture.height / height)
-    wide, high = max(1, int(width * scale)), max(1, int(height * scale))
-    left, top = (picture.width - wide) // 2, (picture.height - high) // 2
-    image = Image.frombytes("RGB", (picture.width, picture.height), picture.rgb).crop((left, top, left + wide, top + high))
-    return CoverImage(width=wide, height=high, rgb=image.tobytes())
+    return ImageOps.fit(picture, (max(1, int(width * scale)), max(1, int(height * scale))))
 
 
 def _tell(verdicts: list[Verdict]) -> str:

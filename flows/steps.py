@@ -111,7 +111,11 @@ def choose_style(wishes: Wishes) -> StyleGuide:
 
 def write_prompt(brief: Brief, style: StyleGuide, article: Article, wishes: Wishes) -> Prompt:
     """The prompt in the language wished for, else in the article's."""
-    language: Language = article.language if wishes.language == "auto" else wishes.language
+    return render_prompt(brief, style, article.language if wishes.language == "auto" else wishes.language)
+
+
+def render_prompt(brief: Brief, style: StyleGuide, language: Language) -> Prompt:
+    """The prompt by the site's own template, where it has one."""
     return render(brief, style, language, wiring.ports().settings.template_folder)
 
 

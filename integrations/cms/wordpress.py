@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -63,7 +64,7 @@ class WordPressPosts(PostSource, ChangedPosts):
 
     def check_writable(self, post_id: str) -> None:
         """Raise Refused where this user may not change the post or add pictures; NotFound, Unavailable."""
-        self._check_figure(self._post(post_id), post_id)
+        _check_figure(self._post(post_id), post_id, self._figure)
         if "POST" not in self._client.get("media", {"per_page": 1, "_fields": "id"}).methods:
             raise Refused(f"wordpress: {self._client.name}: this user may not add pictures; it needs the role of an author")
 
@@ -73,7 +74,7 @@ class WordPressPosts(PostSource, ChangedPosts):
         Raises Refused also where WordPress says yes and does not do it; NotFound, Unavailable.
         """
         post = self._post(post_id)
-        self._check_figure(post, post_id)
+        _check_figure(post, post_id, self._figure)
         if post["featured_media"] and not force:
             return Written(changed=False)
         media = self._find_media(cover) or self._upload(post_id, cover)
@@ -99,6 +100,7 @@ class WordPressPosts(PostSource, ChangedPosts):
             return False
         before, now = json.loads(written.before), json.loads(written.now)
         post = self._post(post_id)
+        _check_figure(post, post_id, "figure" in now)
         found = _state(post, "figure" in now)
         if found == before:
             return False
@@ -113,14 +115,15 @@ class WordPressPosts(PostSource, ChangedPosts):
         given: dict[str, str | int] = {
             "per_page": PER_PAGE, "orderby": "id", "order": "asc", "status": self._statuses, "context": "edit",
             "_fields": "id", **query}
-        page, pages = 1, 1
-        while page <= pages:
+        for page in count(1):
             try:
                 reply = self._client.get("posts", given | {"page": page})
             except PastTheEnd:
                 return
             yield from (str(entry["id"]) for entry in reply.things)
-            page, pages = page + 1, reply.pages
+            # A page may be short of posts that this user may not see; only without the number of pages is it a sign.
+            if page >= reply.pages if reply.pages else len(reply.things) < PER_PAGE:
+                return
 
     def _post(self, post_id: str) -> dict[str, Any]:
         """The post as WordPress tells it to those who may change it. Raises NotFound also for one in the trash."""
@@ -156,11 +159,6 @@ class WordPressPosts(PostSource, ChangedPosts):
         fields = {"slug": _slug(cover), "title": _slug(cover), "alt_text": cover.alt_text, "post": str(int(post_id))}
         return self._client.upload(fields, (cover.name, cover.data, cover.content_type), MEDIA_KEYS).thing
 
-    def _check_figure(self, post: Mapping[str, Any], post_id: str) -> None:
-        """Of a user without this right, WordPress would strip scripts and frames out of the whole content."""
-        if self._figure and "wp:action-unfiltered-html" not in post.get("_links", {}):
-            raise Refused(f"wordpress: post {post_id}: a figure needs a user with the right unfiltered_html, such as an editor")
-
     def _put(self, post: Mapping[str, Any], state: State, post_id: str) -> None:
         """Bring the post into `state`, and nothing else of it. Raises Refused where it is not so afterwards."""
         fields: dict[str, Any] = {"featured_media": state["featured_media"]}
@@ -178,6 +176,12 @@ def _state(post: Mapping[str, Any], has_figure: bool) -> dict[str, Any]:
     """What we change of a post."""
     figure = {"figure": find_figure(post["content"]["raw"])} if has_figure else {}
     return {"featured_media": post["featured_media"], **figure}
+
+
+def _check_figure(post: Mapping[str, Any], post_id: str, has_figure: bool) -> None:
+    """Raise Refused for a user without this right: WordPress would strip scripts and frames out of the whole content."""
+    if has_figure and "wp:action-unfiltered-html" not in post.get("_links", {}):
+        raise Refused(f"wordpress: post {post_id}: a figure needs a user with the right unfiltered_html, such as an editor")
 
 
 def _slug(cover: PostCover) -> str:

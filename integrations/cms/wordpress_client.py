@@ -27,10 +27,13 @@ class PastTheEnd(Refused):
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What WordPress said: one thing, or a list of them. pages: how many a list has. methods: what this user may do there."""
+    """What WordPress said: one thing, or a list of them.
+
+    pages: how many a list has, 0 if untold. methods: of HTTP, that this user may use there.
+    """
 
     things: list[dict[str, Any]]
-    pages: int = 1
+    pages: int = 0
     methods: frozenset[str] = frozenset()
 
     @property
@@ -179,4 +182,4 @@ def _first_words(answer: Answer) -> str:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() else 1
+    return int(text) if text.isascii() and text.isdecimal() else 0

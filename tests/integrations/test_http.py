@@ -10,6 +10,7 @@ import threading
 import time
 import zlib
 
+import httpx
 import pytest
 
 from integrations.addresses import may_be_dialled, networks
@@ -309,3 +310,23 @@ def test_a_certificate_for_another_name_or_from_nobody_is_not_believed(secure_se
     monkeypatch.setenv("SSL_CERT_FILE", str(secure_server.certificate))
     with pytest.raises(Unavailable, match=r"ostname mismatch|verify failed"):
         secure_client(secure_server).get(f"https://other.test:{secure_server.server_port}/page")
+
+
+def test_one_request_is_answered_as_it_is_and_no_redirect_is_followed(client, server):
+    for path, status in (("/page", 200), ("/hops/1", 302), ("/status/404", 404), ("/status/503", 503)):
+        seen = len(server.seen)
+        answer = client.send(httpx.Request("GET", at(server, path), headers={"Authorization": "Basic x"}))
+        assert (answer.status, len(server.seen) - seen) == (status, 1)
+        assert server.seen[-1][1]["Authorization"] == "Basic x"
+    assert client.send(httpx.Request("GET", at(server, "/gzip"))).body == b"packed"
+
+
+@pytest.mark.parametrize(("path", "error", "rule"), [
+    ("/big", Refused, "more than 1000000 bytes"), ("/bomb", Refused, "more than 1000000 bytes"),
+    ("/slow", Unavailable, "did not answer"), ("/brotli", Refused, "only gzip")])
+def test_one_request_has_the_limits_of_a_fetch(client, server, path, error, rule):
+    with pytest.raises(error, match=rule):
+        client.send(httpx.Request("GET", at(server, path)))
+    public_only = GuardedClient(FetchLimits(ports=frozenset({server.server_port})))
+    with pytest.raises(Refused, match="not a public address"):
+        public_only.send(httpx.Request("POST", at(server, path), content=b"x"))

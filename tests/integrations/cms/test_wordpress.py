@@ -342,6 +342,15 @@ def test_a_figure_edited_by_somebody_is_not_taken_away(figured, cover):
     assert "手写的说明" in figured.post(post)["content"]["raw"]
 
 
+def test_a_user_who_lost_that_right_takes_no_figure_away(figured, cover):
+    post = str(figured.ask("POST", "posts", user="author", json={"title": "a", "content": "words", "status": "publish"})["id"])
+    written = figured.posts.write_cover(post, cover)
+    before = figured.everything(post)
+    with pytest.raises(Refused, match="unfiltered_html"):
+        figured.source("author").restore(post, written)
+    assert figured.everything(post) == before
+
+
 def test_a_user_of_whom_wordpress_strips_scripts_writes_no_content(figured):
     post = str(figured.ask("POST", "posts", user="author", json={"title": "a", "content": "words", "status": "publish"})["id"])
     figured.rewrite(post, "words", "words <iframe src='https://v.test/1'></iframe>")

@@ -1,8 +1,10 @@
 """Answers that no WordPress should give, from a server that gives them; a real one is in test_wordpress.py."""
 
 import json
+import re
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -27,6 +29,7 @@ class Script:
     headers: dict[str, str] = field(default_factory=dict)
     index: bytes = json.dumps(INDEX).encode()
     index_status: int = 200
+    pages: list[bytes] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     pause_s: float = 0
 
@@ -47,8 +50,10 @@ def url(script):
             for name, value in script.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            body = script.index if is_index else script.body
-            self.wfile.write(body.replace(b"AUTHORIZATION", self.headers["Authorization"].encode()))
+            page = re.search(r"[?&]page=(\d+)", self.path)
+            body = script.index if is_index else script.pages[int(page[1]) - 1] if page else script.body
+            with suppress(ConnectionError):  # of an answer too long the client takes only so much
+                self.wfile.write(body.replace(b"AUTHORIZATION", self.headers["Authorization"].encode()))
 
         def log_message(self, *args):
             pass
@@ -111,6 +116,12 @@ def test_a_page_that_repeats_the_password_does_not_bring_it_into_the_error(scrip
 def test_the_password_is_not_shown_with_the_client(url):
     assert PASSWORD not in repr(vars(WordPressPosts(client := WordPressClient(url, "bot", PASSWORD))))
     assert PASSWORD not in repr(client)
+
+
+def test_a_list_without_its_number_of_pages_is_read_to_its_end(script, url):
+    ids = [{"id": number} for number in range(230)]
+    script.pages = [json.dumps(ids[start:start + 100]).encode() for start in (0, 100, 200)]
+    assert list(source(url).list_posts()) == [str(number) for number in range(230)]
 
 
 @pytest.mark.parametrize("index", [b"<html>a blog</html>", b"{}", b"[]", b'{"namespaces": ["other/v1"]}'])

@@ -14,7 +14,7 @@ from integrations.gateway.desk import Desk
 from integrations.gateway.dispatch import make_items
 from integrations.gateway.messages import read_message
 from integrations.gateway.ports import Item, Queue, Site
-from integrations.gateway.views import Received
+from integrations.gateway.views import MaybeText, Received
 
 MAX_BATCH = 500
 NO_SITE = Site(source="")
@@ -64,16 +64,16 @@ def make_router(desk: Desk, wake: Callable[[], None]) -> APIRouter:
     router, keeper = APIRouter(tags=["webhooks"]), Keeper(desk.inbox)
 
     @router.post("/webhooks/{site}", status_code=202, response_model=Received, openapi_extra=BODY,
-                 summary="Take a site's message that posts have changed", responses=declare(400, 401, 408, 413, 503))
+                 summary="Take a site's message that posts have changed", responses=declare(400, 401, 408, 413, 422, 503))
     async def receive(
         request: Request,
         site: Annotated[str, Path(max_length=64)],
-        webhook_id: Annotated[str | None, Header(description="Standard Webhooks.")] = None,
-        webhook_timestamp: Annotated[str | None, Header(description="Standard Webhooks.")] = None,
-        webhook_signature: Annotated[str | None, Header(description="Standard Webhooks.")] = None,
-        x_ghost_signature: Annotated[str | None, Header(description="Ghost.")] = None,
-        x_hub_signature_256: Annotated[str | None, Header(alias="X-Hub-Signature-256", description="GitHub.")] = None,
-        x_github_event: Annotated[str | None, Header(alias="X-GitHub-Event", description="GitHub.")] = None,
+        webhook_id: Annotated[MaybeText, Header(description="Standard Webhooks.")] = None,
+        webhook_timestamp: Annotated[MaybeText, Header(description="Standard Webhooks.")] = None,
+        webhook_signature: Annotated[MaybeText, Header(description="Standard Webhooks.")] = None,
+        x_ghost_signature: Annotated[MaybeText, Header(description="Ghost.")] = None,
+        x_hub_signature_256: Annotated[MaybeText, Header(alias="X-Hub-Signature-256", description="GitHub.")] = None,
+        x_github_event: Annotated[MaybeText, Header(alias="X-GitHub-Event", description="GitHub.")] = None,
     ) -> Received:
         """Signed by the site's own sender, and not long ago. The same message again is known, and starts nothing."""
         try:

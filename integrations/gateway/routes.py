@@ -22,7 +22,8 @@ from fastapi import (
 from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer, SecurityScopes
-from pydantic import Discriminator, Tag
+from pydantic import Discriminator, StringConstraints, Tag
+from pydantic.json_schema import SkipJsonSchema
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
@@ -36,11 +37,12 @@ from integrations.gateway.strict_json import BadJson, loads
 from integrations.gateway.views import Accepted, JobView, PageWanted, PostWanted
 from integrations.gateway.watching import Watcher
 
-EVENT_ID = r"^[0-9]{1,20}(-[0-9]{1,20})?$"
 ALWAYS = (401, 403, 408, 413, 422, 429, 503)
-EventId = Annotated[str | None, Header(alias="Last-Event-ID", pattern=EVENT_ID, description="Events after this one only.")]
-AfterId = Annotated[str | None, Query(pattern=EVENT_ID)]
-IdempotencyKey = Annotated[str | None, Header(pattern=r"^[!-~]{1,128}$", description="The same again is the same job.")]
+MaybeEvent = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}(-[0-9]{1,20})?$")] | SkipJsonSchema[None]
+EventId = Annotated[MaybeEvent, Header(alias="Last-Event-ID", description="Events after this one only.")]
+AfterId = Annotated[MaybeEvent, Query()]
+IdempotencyKey = Annotated[Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")] | SkipJsonSchema[None],
+                           Header(description="The same again is the same job.")]
 
 
 def _tell_apart(body: Any) -> str:

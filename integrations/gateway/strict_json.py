@@ -3,6 +3,9 @@
 import json
 from typing import Any, NoReturn
 
+EXACT = 2**53
+"""Below it every whole number is a float too."""
+
 
 class BadJson(ValueError):
     """The message says what is wrong."""
@@ -11,7 +14,8 @@ class BadJson(ValueError):
 def loads(body: bytes) -> Any:
     """The value. Raises BadJson for what is no JSON in UTF-8, for a name given twice, for NaN and for endless nesting."""
     try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse_constant)
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_object, parse_float=_number,
+                          parse_constant=_refuse_constant)
     except UnicodeDecodeError as exc:
         raise BadJson(f"the body is not UTF-8 at byte {exc.start}") from exc
     except json.JSONDecodeError as exc:
@@ -31,6 +35,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise BadJson(f"the name {twice[:60]!r} is given twice")
     return found
+
+
+def _number(text: str) -> float | int:
+    """JSON knows numbers only: 3.0 and 3e0 are the whole number 3."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < EXACT else value
 
 
 def _refuse_constant(word: str) -> NoReturn:

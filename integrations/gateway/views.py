@@ -4,12 +4,15 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
 
 from generator.request import MAX_SIDE_PX, MIN_SIDE_PX
 from integrations.gateway.ports import Job
 
 Address = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(/[!-~]*)?$")]
 Side = Annotated[int, Field(ge=MIN_SIDE_PX, le=MAX_SIDE_PX)]
+MaybeText = str | SkipJsonSchema[None]
+"""Of a header that may be left out; there is no header that is null."""
 NO_CONTROLS = r"^[^\x00-\x1f\x7f]+$"
 
 
@@ -31,7 +34,8 @@ class Wanted(Strict):
 
     style: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")] | None = Field(
         default=None, description="Name of a style guide.")
-    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(default=None, description="Same seed, same picture.")
+    seed: Annotated[int, Field(ge=0, lt=2**53)] | None = Field(  # as far as every reader of JSON counts exactly
+        default=None, description="Same seed, same picture.")
     size: Size | None = None
     language: Literal["zh", "en", "auto"] = Field(default="auto", description="Of the prompt; auto: the article's.")
     callback_url: Address | None = Field(

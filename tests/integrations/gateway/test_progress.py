@@ -96,12 +96,13 @@ def test_a_stream_whose_client_left_does_no_more_work(gateway, key, job_id, monk
     monkeypatch.setattr("integrations.gateway.watching.SILENCE_S", 0.2)
     watcher = gateway.app.state.watcher
     with gateway.client(key) as client, client.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
-        next(answer.iter_lines())
+        lines = answer.iter_lines()
+        next(lines)
         assert watcher.watched == 1
     gateway.wait(lambda: watcher.watched == 0)
 
 
-@pytest.mark.parametrize("event_id", ["", "x", "1-", "-1", "1e3", "9" * 30, "1\n2".encode()])
+@pytest.mark.parametrize("event_id", ["", "x", "1-", "-1", "1e3", "9" * 30, b"1\n2"])
 def test_what_is_no_id_of_an_event_is_422(gateway, key, job_id, event_id):
     with gateway.client(key) as client:
         try:
@@ -162,7 +163,8 @@ def test_a_socket_that_was_left_does_no_more_work(gateway, key, job_id):
 def test_a_socket_opens_to_the_same_keys_only(gateway, job_id):
     for key, path, status in (
             (None, f"/v1/jobs/{job_id}/events", 401), ("fm_nonsense", f"/v1/jobs/{job_id}/events", 401),
-            (gateway.key(tenant="other"), f"/v1/jobs/{job_id}/events", 403), (gateway.key(), f"/v1/jobs/{uuid.uuid4()}/events", 403),
+            (gateway.key(tenant="other"), f"/v1/jobs/{job_id}/events", 403),
+            (gateway.key(), f"/v1/jobs/{uuid.uuid4()}/events", 403),
             (gateway.key(scopes=["covers:write"]), f"/v1/jobs/{job_id}/events", 403), (gateway.key(), "/v1/jobs/x/events", 403),
             (None, f"/v1/jobs/{job_id}/events?key={gateway.key()}", 401)):
         with pytest.raises(InvalidStatus) as caught, socket(gateway, key, path):

@@ -1,5 +1,6 @@
 """OpenAPI says what the gateway does: schemathesis finds nothing, and what is written there is complete."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,14 +9,20 @@ import pytest
 
 from tests.integrations.gateway.test_api import WANTED, order
 
+REPOSITORY = Path(__file__).parents[3]
+
 
 @pytest.mark.slow
 def test_schemathesis_finds_nothing(gateway, tmp_path):
-    schemathesis = str(Path(sys.executable).with_name("schemathesis"))
-    words = ["run", f"{gateway.url}/openapi.json", "--header", f"Authorization: Bearer {gateway.key()}", "--max-examples", "40",
+    schemathesis, settings = str(Path(sys.executable).with_name("schemathesis")), tmp_path / "schemathesis.toml"
+    settings.write_text(f'[auth.openapi.key]\nbearer = "{gateway.key()}"\n')
+    words = ["--config-file", str(settings), "run", f"{gateway.url}/openapi.json", "--max-examples", "40",
              "--continue-on-failure", "--no-color", "--warnings", "off", "--seed", "1"]
-    done = subprocess.run([schemathesis, *words], cwd=tmp_path, capture_output=True, text=True, timeout=500)
+    hooks = {"SCHEMATHESIS_HOOKS": "tests.integrations.gateway.schemathesis_hooks", "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run([schemathesis, *words], cwd=tmp_path, env=os.environ | hooks, capture_output=True, text=True,
+                          timeout=500)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert gateway.runs.orders  # it came in, and was not only refused
 
 
 def test_every_way_below_v1_is_written_with_its_key_and_its_refusals(api):

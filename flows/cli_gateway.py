@@ -95,7 +95,8 @@ def _ring() -> "SqlKeyRing":
 def _describe(key: "ApiKey") -> dict[str, Any]:
     return {"prefix": key.prefix, "last4": key.last4, "tenant": key.tenant, "scopes": sorted(key.scopes),
             "sites": sorted(key.sites), "per_minute": key.per_minute, "per_day": key.per_day,
-            "created_at": _moment(key.created_at), "last_used_at": _moment(key.last_used_at), "revoked_at": _moment(key.revoked_at)}
+            "created_at": _moment(key.created_at), "last_used_at": _moment(key.last_used_at),
+            "revoked_at": _moment(key.revoked_at)}
 
 
 def _moment(seconds: float | None) -> str | None:

@@ -190,7 +190,8 @@ def _vary_prompt(draft: Draft) -> list[Prompt]:
         if new := motifs_of(subject.name) - shown:
             shown |= new
             others = tuple(other for other in draft.brief.subjects if other is not subject)
-            prompts.append(steps.render_prompt(replace(draft.brief, subjects=(subject, *others)), draft.style, draft.prompt.language))
+            brief = replace(draft.brief, subjects=(subject, *others))
+            prompts.append(steps.render_prompt(brief, draft.style, draft.prompt.language))
     return prompts
 
 

@@ -66,7 +66,10 @@ TINY = MMDiTConfig(num_layers=2, attention_head_dim=16, num_attention_heads=2, i
 
 @dataclass(frozen=True, kw_only=True)
 class MiniVAEConfig:
-    """The bundled autoencoder: 32x smaller, no normalisation layers. latents_mean, latents_std: one value a channel."""
+    """The bundled autoencoder: 32x smaller, no normalisation layers. latents_mean, latents_std: one value a channel.
+
+    smooth_levels: deviation of ripples taken away after decoding, of 255; 0: neither ripples nor seams are.
+    """
 
     latent_channels: int = 32
     widths: tuple[int, ...] = (64, 96, 128, 192)
@@ -74,6 +77,7 @@ class MiniVAEConfig:
     decoder_blocks: int = 2
     latents_mean: tuple[float, ...] = ()
     latents_std: tuple[float, ...] = ()
+    smooth_levels: float = 0
 
     @property
     def spatial_factor(self) -> int:

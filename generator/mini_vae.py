@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from generator.config import MiniVAEConfig
 from generator.latents import restore, standardise
+from generator.smooth import REACH_PX, smooth
 
 
 class ResidualBlock(nn.Module):
@@ -84,14 +85,17 @@ class MiniVAE(nn.Module):
         return restore(latents, self.config)
 
     def decode_tail(self, features: Tensor) -> Tensor:
-        """Pixels of what `decode_head` made."""
-        return self.expand(features)
+        """Pixels of what `decode_head` made, smoothed as the configuration says."""
+        pixels = self.expand(features)
+        levels = self.config.smooth_levels
+        return smooth(pixels, self.config.spatial_factor, levels) if levels else pixels
 
     @property
     def decode_halo(self) -> int:
         """How many latent positions to each side a pixel depends on: 3x3 convolutions, fewer positions at each scale."""
         reach = [2.0 * self.config.decoder_blocks * 0.5**scale for scale in range(len(self.config.widths))]
-        return math.ceil(1 + sum(reach) + 0.5 ** (len(reach) - 1))
+        smoothed = REACH_PX / self.config.spatial_factor if self.config.smooth_levels else 0
+        return math.ceil(1 + sum(reach) + 0.5 ** (len(reach) - 1) + smoothed)
 
     def compress(self, pixels: Tensor) -> Tensor:
         """As `encode`, before normalisation."""

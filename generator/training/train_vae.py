@@ -30,6 +30,8 @@ ALIGNED_SHARE = 0.6
 """Of the crops: on the grid of latents and not mirrored, as the diffusion transformer's pictures come. The rest: anywhere."""
 SMOOTH, RIPPLE = 2.5 / 127.5, 12.0
 """Differences below which a place is smooth, and the weight of ripples there when the decoder is polished."""
+SMOOTH_LEVELS = 2.0
+"""Ripples that a decoder of this size leaves, by trying (docs/training.md)."""
 BATCH = 16
 LEARNING_RATE, POLISH_RATE = 1e-3, 3e-4
 
@@ -126,7 +128,7 @@ def train(budget: Budget, folder: Path, pool_size: int, start: Path | None = Non
     start: an autoencoder to go on from, with half the learning rate, where `folder` holds no run yet.
     """
     torch.manual_seed(seed)
-    vae: MiniVAE = MiniVAE(MiniVAEConfig()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    vae: MiniVAE = MiniVAE(MiniVAEConfig(smooth_levels=SMOOTH_LEVELS)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     vae.encode_linear.requires_grad_(False)
     vae.decode_linear.requires_grad_(False)
     learned = [*vae.encoder.parameters(), *vae.decoder.parameters()]

@@ -18,6 +18,7 @@ from prefect.tasks import Task, exponential_backoff
 from flows import cover_backlog as backlog
 from flows import cover_post as story
 from flows.errors import BacklogFailed
+from flows.progress import told_to_followers
 from flows.record import CoverRecord, Wishes
 from flows.review import is_reviewed
 from flows.review_form import ask_editor
@@ -33,7 +34,8 @@ BACKOFF_S = 2.0
 def cover_post(source: str, post_id: str, wishes: Wishes = Wishes()) -> CoverRecord:  # noqa: B008 (frozen)
     """One post in, one cover out. The run suspends where the site wants an editor to look, and starts over with the answer."""
     review = ask_editor if is_reviewed(source, post_id) and not wishes.waive_review else None
-    record = story.cover_post(source, post_id, wishes, as_task, review)
+    with told_to_followers():
+        record = story.cover_post(source, post_id, wishes, as_task, review)
     leave_result(record)
     return record
 

@@ -22,7 +22,8 @@ from integrations.errors import NotFound, Refused, Unavailable
 from integrations.gateway.ports import Job, Order, Picture, Runs, Status
 
 Answer = TypeVar("Answer")
-RESULT_KEY = "cover"
+RESULT_KEY, TENANT = "cover", "tenant:"
+"""What a result is called, and how the tag begins that says whose a run is."""
 STATUS: dict[StateType, Status] = {
     StateType.SCHEDULED: "queued", StateType.PENDING: "queued", StateType.RUNNING: "running", StateType.CANCELLING: "running",
     StateType.PAUSED: "waiting", StateType.COMPLETED: "succeeded", StateType.FAILED: "failed", StateType.CRASHED: "failed",
@@ -52,7 +53,7 @@ class PrefectRuns(Runs):
         if deployment is None:
             raise Unavailable(f"prefect: there is no deployment {self._deployment!r} yet: run `prefect deploy`")
         wishes = {**(deployment.parameters.get("wishes") or {}), **order.wishes}
-        tags = [f"order:{order.digest}", *([f"tenant:{order.tenant}"] if order.tenant else ["webhook"]),
+        tags = [f"order:{order.digest}", *([f"{TENANT}{order.tenant}"] if order.tenant else ["webhook"]),
                 *([f"site:{order.site}"] if order.site else [])]
         with self._writing:  # a Prefect server over SQLite answers 503 to those that write together
             run = self._ask(lambda client: client.create_flow_run_from_deployment(

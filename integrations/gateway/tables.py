@@ -82,6 +82,8 @@ class Database:
         except (ArgumentError, NoSuchModuleError, TypeError) as exc:
             raise ValueError("database_url is no database address: it must be sqlite:///FILE or "
                              "postgresql+psycopg://USER:PASSWORD@HOST/NAME") from exc
+        # One statement needs no transaction on a server; SQLite's own begin is told in _begin_sqlite.
+        self._reader = self.engine.execution_options(**({"only_reads": True} if is_sqlite else {"isolation_level": "AUTOCOMMIT"}))
         self._where = parsed.render_as_string(hide_password=True)
         self._file = Path(parsed.database) if is_sqlite and parsed.database else None
         self._is_made = False
@@ -95,8 +97,7 @@ class Database:
         try:
             if not self._is_made:
                 self._make()
-            engine = self.engine.execution_options(only_reads=True) if only_reads else self.engine
-            with engine.begin() as db:
+            with (self._reader if only_reads else self.engine).begin() as db:
                 yield db
         except (OperationalError, ProgrammingError) as exc:
             error = Unavailable if isinstance(exc, OperationalError) else Refused  # no permission, say

@@ -127,6 +127,7 @@ def test_an_order_becomes_a_picture_and_a_post_with_a_cover(fleet):
         assert ended(fleet, client, refused)["status"] == "failed"
         again = client.post("/v1/covers", json=wanted, headers={"Idempotency-Key": "one"})
     assert (job["status"], events[0], events[-1]) == ("succeeded", "queued", "succeeded"), (job, fleet.logs())
+    assert events.count("step") == 2
     sizes = {(each["width"], each["height"], each["format"]) for each in job["pictures"]}
     assert sizes == {(640, 320, "webp"), (640, 320, "png")}
     assert all((fleet.site.folder / each["url"]).is_file() for each in job["pictures"])

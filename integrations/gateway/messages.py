@@ -54,7 +54,7 @@ def _read_standard(headers: Mapping[str, str], said: Mapping[str, Any]) -> Read:
     if not isinstance(event, str):
         raise ValueError("event: it must be a text")
     gone = event.rpartition(".")[2] in _GONE
-    post_id = _post_id(said.get("id"))
+    post_id = _post_id(said.get("id", said.get("post")))  # our plugin for WordPress says post
     return iter(() if gone else (post_id,)), ""
 
 

@@ -15,9 +15,11 @@ import pytest
 from standardwebhooks import Webhook
 
 from integrations.gateway.signatures import sign_standard
-from tests.flows.conftest import BLOCKED, ENGLISH, REPOSITORY
+from tests.flows.conftest import BLOCKED, CHINESE, ENGLISH, REPOSITORY
+from tests.integrations.cms.desks import Blog
 from tests.integrations.gateway.test_callbacks import Receiver
 from tests.services.process import Command, free_port, running
+from tests.services.wordpress import WEBHOOK_SECRET
 
 pytestmark = [pytest.mark.slow, pytest.mark.service("prefect")]
 PREFECT = str(Path(sys.executable).with_name("prefect"))
@@ -39,6 +41,10 @@ class Fleet:
                             "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "COVER_SITE": str(site.folder),
                             "PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
         self.url = f"http://127.0.0.1:{self.port}"
+
+    def settle(self, monkeypatch, sites, webhooks):
+        self.site.settle(monkeypatch, SITES=json.dumps(sites), GATEWAY__WEBHOOKS=json.dumps(webhooks))
+        self.environment |= {name: value for name, value in self.site.environment.items() if name.startswith("FENGMIAN_")}
 
     def prefect(self, *words):
         done = subprocess.run([PREFECT, "--no-prompt", *words], cwd=self.site.folder, env=self.environment, capture_output=True,
@@ -154,6 +160,24 @@ def test_a_signed_message_becomes_a_covered_post_and_our_own_writing_starts_noth
         post.write_text(post.read_text() + "\nA new paragraph about queues and how they keep a small site calm.\n")
         fleet.tell("told.md", "msg_3")
         fleet.wait(lambda: len(fleet.runs("told.md")) == 2)
+
+
+@pytest.mark.service("wordpress")
+def test_the_plugins_own_message_covers_a_post_of_wordpress(fleet, wordpress, monkeypatch):
+    """The plugin's message is passed on byte by byte, for it knows one address only, and another test listens there."""
+    fleet.settle(monkeypatch, {"press": {"kind": "wordpress", "url": wordpress.url, "user": "editor",
+                                         "password": wordpress.passwords["editor"]}},
+                 {"press": {"kind": "wordpress", "secret": WEBHOOK_SECRET}})
+    blog = Blog(wordpress)
+    with fleet.gateway(), fleet.worker():
+        post = blog.add("云原生架构的设计思路", CHINESE.rpartition("---\n")[2].strip())
+        sent = wordpress.hooks.wait_for(lambda delivery: str(json.loads(delivery.body)["post"]) == str(post))
+        headers = {name: value for name, value in sent.headers.items() if name.lower().startswith("webhook-")}
+        answer = httpx.post(f"{fleet.url}/webhooks/press", content=sent.body, headers=headers, timeout=10, trust_env=False)
+        assert (answer.status_code, answer.json()) == (202, {"posts": 1, "new": 1})
+        fleet.wait(lambda: blog.posts.read(post).cover)
+        fleet.wait(lambda: fleet.runs(str(post))[0]["state_type"] == "COMPLETED")
+    assert len(fleet.runs(str(post))) == 1
 
 
 def test_a_gateway_killed_between_its_answer_and_the_run_still_starts_it(fleet):

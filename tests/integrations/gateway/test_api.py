@@ -6,12 +6,12 @@ import socket
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 
+from integrations.errors import Unavailable
 from integrations.gateway.desk import Limits
-from integrations.gateway.ports import Picture
+from integrations.gateway.ports import Order, Picture
 from integrations.gateway.tally_redis import RedisTally, make_client
 from tests.integrations.gateway.serving import make_gateway, serving
 
@@ -80,8 +80,6 @@ def test_a_key_does_what_its_scopes_say(gateway, api, scopes, may_write, may_rea
     with gateway.client(gateway.key(scopes=scopes)) as client:
         assert order(client).status_code == (202 if may_write else 403)
         assert client.get(f"/v1/jobs/{job_id}").status_code == (200 if may_read else 403)
-        assert client.get(f"/v1/jobs/{job_id}/events", headers={"Last-Event-ID": "0"}).status_code == (200 if may_read else 403) \
-            if not may_read else True
         assert client.post(f"/v1/jobs/{job_id}/cancel").status_code == (202 if may_write else 403)
 
 
@@ -95,15 +93,8 @@ def test_another_tenants_job_does_not_exist(gateway, api):
 
 
 def test_a_webhooks_job_belongs_to_no_tenant(gateway, api):
-    gateway.posts.words["7"] = "words"
-    job = gateway.runs.start(replace(gateway_order(), tenant=""), "key")
+    job = gateway.runs.start(Order(source="posts", post_id="7"), "key")
     assert api.get(f"/v1/jobs/{job.id}").status_code == 404
-
-
-def gateway_order():
-    from integrations.gateway.ports import Order
-
-    return Order(source="posts", post_id="7")
 
 
 def test_a_key_for_one_site_knows_no_other(gateway):
@@ -211,7 +202,7 @@ def limited(request, tmp_path):
 
 def test_ten_at_once_on_a_quota_of_three_are_exactly_three(limited):
     with limited.client(limited.key()) as client, ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(lambda number: order(client, key=f"key {number}".replace(" ", "-")), range(10)))
+        answers = list(pool.map(lambda number: order(client, key=f"key-{number}"), range(10)))
     assert sorted(answer.status_code for answer in answers) == [202] * 3 + [429] * 7
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert refused.json()["error"]["code"] == "insufficient_quota"
@@ -234,8 +225,6 @@ def test_replays_and_what_could_not_be_started_cost_nothing(limited):
 
 
 def fail_to_start(order, key):
-    from integrations.errors import Unavailable
-
     raise Unavailable("prefect: no server answers")
 
 
@@ -253,7 +242,6 @@ def test_a_key_that_asks_too_often_is_told_when_to_come_again(gateway):
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
 
 
-@pytest.mark.service("redis")
 def test_without_redis_nobody_is_let_through(tmp_path):
     tally = RedisTally(make_client("redis://127.0.0.1:1/0", 1))
     with serving(make_gateway(tmp_path, tally=tally)) as gateway, gateway.client(gateway.key()) as client:

@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-pytest_plugins = ["tests.services.redis", "tests.services.postgres", "tests.services.radosgw", "tests.services.prefect", "tests.services.generator",
-                  "tests.services.wordpress"]
+pytest_plugins = ["tests.services.redis", "tests.services.postgres", "tests.services.radosgw", "tests.services.prefect",
+                  "tests.services.generator", "tests.services.wordpress"]
 
 
 def pytest_addoption(parser):

@@ -65,7 +65,8 @@ def cover_post(source: str, post_id: str, wishes: Wishes, run: Runner = plainly,
         cover, written = "", Written(changed=False)
         if wishes.write:
             cover = steps.refer_to(source, painted.cover, files, article)
-            written = run(steps.write_into_post)(source, article, painted.cover.files[0], cover, choice.alt_text, wishes.force)
+            file = painted.cover.files[0]
+            written = run(steps.write_into_post)(source, article, file, cover, choice.alt_text, wishes.force)
     record = CoverRecord(
         id=article.id, title=article.title, status="covered", brief=steps.describe_brief(brief), prompt=choice.candidate.prompt.text,
         negative=prompt.negative, style=style.name, fingerprint=choice.candidate.fingerprint, seed=choice.candidate.seed,

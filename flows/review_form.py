@@ -24,7 +24,7 @@ HOW_TO = """| Decision 决定 | fill in 填写 |
 |---|---|
 | approve 通过 | pick (number), alt text, editor (your name) 选图编号、替代文字、编辑姓名 |
 | ask again 重画 | prompt (as it is: other seeds), editor 提示词（不改则换种子）、编辑姓名 |
-| redo region 局部重画 | pick, region (left top width height in percent: 50 0 50 100), prompt, editor 选图、区域、提示词、编辑姓名 |
+| redo region 局部重画 | pick, region (left top width height in percent: 50 0 50 100), prompt, editor 选图、区域、提示词、编辑 |
 | reject 退回 | reason, editor 理由、编辑姓名 |"""
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from generator.house import House
-from generator.layout import ARRANGEMENTS, DENSITIES, LIGHTS, PLACES, RELATIONS, STAGES, bounds, lay_out
+from generator.layout import ARRANGEMENTS, DENSITIES, LIGHTS, PLACES, RELATIONS, STAGES, bounds, lay_out, nudge
 from generator.scene_code import (
     CHOICES,
     COLOURS,
@@ -65,7 +65,7 @@ def ground(states: Tensor, grid: tuple[int, int], seed: int, area: Area | None =
     A prompt without a motif gets no subject.
     """
     told = complete(states, grid, seed, house)
-    return Grounded(told, show(told, grid, area))
+    return Grounded(told, show(told, grid, area, seed if area is None else None))
 
 
 def complete(states: Tensor, grid: tuple[int, int], seed: int, house: House | None = None) -> Tensor:
@@ -91,14 +91,18 @@ def complete_palette(states: Tensor, own: Palette) -> Palette:
     return Palette(background=background or own.background, main=main or own.main, accents=named or own.accents).ordered
 
 
-def show(states: Tensor, grid: tuple[int, int], area: Area | None = None) -> Tensor:
-    """[h*w, 3]: what every token shows of the ground, the stage and the subjects that completed states ask for."""
+def show(states: Tensor, grid: tuple[int, int], area: Area | None = None, seed: int | None = None) -> Tensor:
+    """[h*w, 3]: what every token shows of the ground, the stage and the subjects that completed states ask for. seed: moves the
+    subjects a little; None: they stand as the studio lays them out.
+    """
     said, area = read_choices(states), area or Area(0, 0, *grid)
     shown = torch.zeros(*grid, len(SHOWN_ROWS), dtype=torch.int32)
     shown[..., 0] = number_ground(grid, said["light"] == LIGHTS.index("right"))
     if (motif := said["motif"]) is not None:
         second = motif if said["second"] is None else said["second"]
-        spots = lay_out(ARRANGEMENTS[said["arrangement"] or 0], PLACES[said["place"] or 0], area.columns, area.rows)
+        place = PLACES[said["place"] or 0]
+        spots = lay_out(ARRANGEMENTS[said["arrangement"] or 0], place, area.columns, area.rows)
+        spots = spots if seed is None else nudge(spots, place, area.columns, area.rows, seed // STAGES)
         if density := said["density"]:
             left, top, right, bottom = bounds(spots)
             stage = number_stage((right - left, bottom - top), read_stage(states), density)

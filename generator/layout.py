@@ -70,6 +70,23 @@ def lay_out(arrangement: Arrangement, place: Place, columns: int, rows: int) -> 
     return [Spot(spot.is_second, left + spot.column, top + spot.row, spot.size) for spot in spots]
 
 
+def nudge(spots: Sequence[Spot], place: Place, columns: int, rows: int, number: int) -> list[Spot]:
+    """The spots up to a token to the side and a token further in, by `number`: two covers of one subject differ. Nothing moves
+    where the subject would leave its place or the canvas, nor what stands in the centre.
+    """
+    if place == "centre":
+        return list(spots)
+    aside, inwards = number % 3 - 1, (number // 3 % 2) * (1 if place in ("left", "top") else -1)
+    x, y = (inwards, aside) if place in ("left", "right") else (aside, inwards)
+    left, top, right, bottom = bounds(spots)
+    off_x, off_y = (left + right - columns) / 2 + x, (top + bottom - rows) / 2 + y
+    away = {"left": -off_x, "right": off_x, "top": -off_y, "bottom": off_y}[place]
+    is_inside = 0 <= left + x and 0 <= top + y and right + x <= columns and bottom + y <= rows
+    if not is_inside or away - min(abs(off_x), abs(off_y)) < 1 or away < max(abs(off_x), abs(off_y)):
+        return list(spots)
+    return [Spot(spot.is_second, spot.column + x, spot.row + y, spot.size) for spot in spots]
+
+
 def _within(start: int, room: int) -> int:
     """`start` from 0 to `room`; where there is no room, the middle."""
     return room // 2 if room < 0 else min(max(start, 0), room)

@@ -14,7 +14,7 @@ EDGE = 10 * LEVEL
 ALONG_PX = 5
 SCALE, RADIUS = 4, 2
 """The filter is computed at a quarter of the size, over 5x5 there."""
-REACH_PX = SCALE * (2 * RADIUS + 1) + 16
+REACH_PX = SCALE * (RADIUS + 2) + 16
 """How far a pixel looks, at most."""
 
 
@@ -42,7 +42,8 @@ def _join_blocks(pixels: Tensor, block_px: int) -> Tensor:
     mended = blocks.clone()
     mended[..., :-1, half:] += step[..., None] / 2 * ramp
     mended[..., 1:, :half] -= step[..., None] / 2 * ramp.flip(0)
-    return mended.flatten(3)
+    joined: Tensor = mended.flatten(3)
+    return joined
 
 
 def _along(values: Tensor) -> Tensor:
@@ -53,13 +54,13 @@ def _along(values: Tensor) -> Tensor:
 def _calm(pixels: Tensor, deviation: float) -> Tensor:
     """Towards the local mean where the picture hardly deviates from it.
 
-    Source: He and Sun 2015, "Fast Guided Filter", with the picture as its own guide and the most varied channel deciding.
+    Source: He and Sun 2015, "Fast Guided Filter", with the picture as its own guide and the most varied channel deciding; but
+    without averaging over windows, which at an edge would mix what its two sides are drawn towards.
     """
     mean = _box(F.avg_pool2d(pixels, SCALE))
     variance = (_box(F.avg_pool2d(pixels.square(), SCALE)) - mean.square()).amax(1, keepdim=True).clamp_min(0)
-    share = variance / (variance + deviation**2)
-    rest = _box((1 - share) * mean)
-    return _grown(_box(share)) * pixels + _grown(rest)
+    share: Tensor = variance / (variance + deviation**2)
+    return _grown(share) * pixels + _grown((1 - share) * mean)
 
 
 def _box(values: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from generator.grounding import Area, ground, stack_shown
-from generator.layout import ARRANGEMENTS, GROUPS, LIGHTS, PLACES, RELATIONS, SIZES, STAGES, bounds, lay_out
+from generator.layout import ARRANGEMENTS, GROUPS, LIGHTS, PLACES, RELATIONS, SIZES, STAGES, bounds, lay_out, nudge
 from generator.native import CANVASES
 from generator.scene_code import (
     CHOICES,
@@ -27,6 +27,8 @@ from generator.scene_code import (
 )
 
 GRID = (10, 20)
+STILL = STAGES
+"""A seed that nudges nothing."""
 
 
 def ask(**said):
@@ -78,7 +80,7 @@ def test_there_is_a_stage_for_every_group_of_subjects(arrangement, place):
 @pytest.mark.parametrize("arrangement", ARRANGEMENTS)
 @pytest.mark.parametrize("canvas", CANVASES)
 def test_exactly_the_tokens_of_the_squares_show_something(arrangement, canvas):
-    told = ground(ask_for(arrangement), canvas[::-1], seed=1)
+    told = ground(ask_for(arrangement), canvas[::-1], seed=STILL)
     assert told.states.shape == (STATES + 3, WIDTH)
     wanted = torch.zeros(canvas[::-1], dtype=torch.bool)
     for spot in lay_out(arrangement, "right", *canvas):
@@ -87,7 +89,7 @@ def test_exactly_the_tokens_of_the_squares_show_something(arrangement, canvas):
 
 
 def test_a_pair_shows_which_is_which():
-    shown = shown_on(ground(ask_for("left of", place="left"), GRID, seed=1))[..., 2]
+    shown = shown_on(ground(ask_for("left of", place="left"), GRID, seed=STILL))[..., 2]
     first, second = lay_out("left of", "left", 20, 10)
     assert torch.equal(shown[first.row:first.row + 4, first.column:first.column + 4], number_square(7, 4))
     assert torch.equal(shown[second.row:second.row + 4, second.column:second.column + 4], number_square(3, 4))
@@ -95,7 +97,7 @@ def test_a_pair_shows_which_is_which():
 
 
 def test_the_one_in_front_covers_the_other():
-    shown = shown_on(ground(ask_for("in front of"), GRID, seed=1))[..., 2]
+    shown = shown_on(ground(ask_for("in front of"), GRID, seed=STILL))[..., 2]
     behind, front = lay_out("in front of", "right", 20, 10)
     assert torch.equal(shown[front.row:front.row + 4, front.column:front.column + 4], number_square(7, 4))
     assert torch.equal(shown[behind.row, behind.column], number_square(3, 8)[0, 0])
@@ -180,3 +182,31 @@ def test_canvas_and_stage_use_coordinates_that_no_prompt_uses():
     used = torch.cat([said, not_said(), ask(motif=47, second=47)]).abs().sum(0) > 0
     for codes in (code_canvas(GRID), code_canvas((3, 5)), code_stage(0), code_stage(2), code_ground(False), code_ground(True)):
         assert not (used & (codes[0] > 0)).any()
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("canvas", CANVASES)
+@pytest.mark.parametrize("arrangement", ARRANGEMENTS)
+def test_a_nudge_stays_on_the_canvas_and_at_its_place(arrangement, place, canvas):
+    columns, rows = canvas
+    plain = lay_out(arrangement, place, columns, rows)
+    seen = set()
+    for number in range(12):
+        spots = nudge(plain, place, columns, rows, number)
+        left, top, right, bottom = bounds(spots)
+        seen.add((left, top))
+        moved = [(one.column - other.column, one.row - other.row) for one, other in zip(spots, plain, strict=True)]
+        assert len(set(moved)) == 1  # all together
+        if moved[0] != (0, 0):
+            assert 0 <= left < right <= columns
+            assert 0 <= top < bottom <= rows
+            x, y = (left + right - columns) / 2, (top + bottom - rows) / 2
+            assert {"left": x < 0, "right": x > 0, "top": y < 0, "bottom": y > 0}[place]
+            assert max(abs(x), abs(y)) == (abs(x) if place in ("left", "right") else abs(y))
+    assert place != "centre" or len(seen) == 1
+
+
+def test_one_subject_stands_in_six_ways_on_a_wide_canvas():
+    plain = lay_out("one", "right", 20, 10)
+    assert len({(nudge(plain, "right", 20, 10, number)[0].column, nudge(plain, "right", 20, 10, number)[0].row)
+                for number in range(6)}) == 6

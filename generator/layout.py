@@ -81,7 +81,7 @@ def nudge(spots: Sequence[Spot], place: Place, columns: int, rows: int, number: 
     left, top, right, bottom = bounds(spots)
     off_x, off_y = (left + right - columns) / 2 + x, (top + bottom - rows) / 2 + y
     away = {"left": -off_x, "right": off_x, "top": -off_y, "bottom": off_y}[place]
-    is_inside = 0 <= left + x and 0 <= top + y and right + x <= columns and bottom + y <= rows
+    is_inside = left + x >= 0 and top + y >= 0 and right + x <= columns and bottom + y <= rows
     if not is_inside or away - min(abs(off_x), abs(off_y)) < 1 or away < max(abs(off_x), abs(off_y)):
         return list(spots)
     return [Spot(spot.is_second, spot.column + x, spot.row + y, spot.size) for spot in spots]

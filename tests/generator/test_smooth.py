@@ -30,7 +30,7 @@ def test_seams_between_blocks_disappear():
     for axis in (2, 3):
         assert steps(seamed, axis) > 2.5
         assert steps(mended, axis) < 1  # no file of 8 bits shows it
-    assert (mended - clean).abs().max() < (seamed - clean).abs().max()
+    assert (mended - clean).std() < (seamed - clean).std()
 
 
 def test_ripples_on_flat_ground_become_a_quarter():
@@ -55,7 +55,8 @@ def test_what_lies_further_than_the_reach_changes_nothing():
 
 def test_only_a_configuration_that_asks_for_it_is_smoothed():
     torch.manual_seed(0)
-    told = {"latent_channels": 4, "widths": (8, 8, 8, 8), "decoder_blocks": 1, "latents_mean": (0.0,) * 4, "latents_std": (1.0,) * 4}
+    told = {"latent_channels": 4, "widths": (8, 8, 8, 8), "decoder_blocks": 1,
+            "latents_mean": (0.0,) * 4, "latents_std": (1.0,) * 4}
     plain, smoothed = MiniVAE(MiniVAEConfig(**told)), MiniVAE(MiniVAEConfig(**told, smooth_levels=2))
     smoothed.load_state_dict(plain.state_dict())
     latents = torch.randn(1, 4, 3, 4)

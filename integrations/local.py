@@ -57,11 +57,13 @@ class MemoryImageStore(ImageStore):
     def __init__(self, base_url: str = "https://covers.test") -> None:
         self._base_url = base_url
         self._files: dict[str, bytes] = {}
+        self._stored_at: dict[str, float] = {}
 
     def put(self, name: str, data: bytes, content_type: str) -> str:
         """Store `data` once and return its address."""
         check_put(name, data, content_type)
         self._files.setdefault(name, data)
+        self._stored_at.setdefault(name, time.time())
         return self.address(name)
 
     def address(self, name: str) -> str:
@@ -72,3 +74,13 @@ class MemoryImageStore(ImageStore):
         """The bytes stored under `name`, or None."""
         check_name(name)
         return self._files.get(name)
+
+    def list_names(self, older_than: float) -> Iterator[str]:
+        """The pictures stored before that moment, in seconds since the epoch."""
+        return iter([name for name, moment in self._stored_at.items() if moment < older_than])
+
+    def delete(self, name: str) -> None:
+        """Take the picture away, if it is there."""
+        check_name(name)
+        self._files.pop(name, None)
+        self._stored_at.pop(name, None)

@@ -198,6 +198,17 @@ class ImageStore(Protocol):
         """Where readers find `name` now: a cover may be older than the site's CDN."""
         ...
 
+    def list_names(self, older_than: float) -> Iterator[str]:
+        """The pictures last stored before that moment (seconds since the epoch); foreign files are passed over.
+
+        Raises Unavailable, Refused.
+        """
+        ...
+
+    def delete(self, name: str) -> None:
+        """Take the picture away, if it is there. Raises Unavailable, or Refused if the name is unsafe or it may not be."""
+        ...
+
 
 class WordScreen(Protocol):
     """Looks for words that must not be published."""

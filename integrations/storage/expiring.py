@@ -1,6 +1,7 @@
 """ExpiringFolder: picture files that are kept for some hours, for who asked for them by address."""
 
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,6 +37,14 @@ class ExpiringFolder(ImageStore):
     def address(self, name: str) -> str:
         """Its path."""
         return self._store.address(name)
+
+    def list_names(self, older_than: float) -> Iterator[str]:
+        """The pictures last put before that moment, in seconds since the epoch."""
+        return self._store.list_names(older_than)
+
+    def delete(self, name: str) -> None:
+        """Take the file away, if it is there."""
+        self._store.delete(name)
 
     def _sweep(self) -> None:
         now = time.time()

@@ -4,12 +4,12 @@ import errno
 import logging
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from integrations.errors import Unavailable
 from integrations.ports import ImageStore
-from integrations.storage.naming import check_base_url, check_name, check_put, holds, public_address
+from integrations.storage.naming import check_base_url, check_name, check_put, holds, is_name, public_address
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +57,24 @@ class FolderImageStore(ImageStore):
             return found
         logger.warning("folder: %s holds %d other bytes and counts as missing", self._folder / name, len(found))
         return None
+
+    def list_names(self, older_than: float) -> Iterator[str]:
+        """The pictures last written before that moment, in seconds since the epoch."""
+        try:
+            for path in sorted(self._folder.glob("??/*")):
+                name = f"{path.parent.name}/{path.name}"
+                if is_name(name) and path.is_file() and path.stat().st_mtime < older_than:
+                    yield name
+        except OSError as exc:
+            raise Unavailable(f"folder: cannot list {self._folder}: {exc.strerror or exc}") from exc
+
+    def delete(self, name: str) -> None:
+        """Take the file away, if it is there."""
+        check_name(name)
+        try:
+            (self._folder / name).unlink(missing_ok=True)
+        except OSError as exc:
+            raise Unavailable(f"folder: cannot delete {self._folder / name}: {exc.strerror or exc}") from exc
 
 
 def _read(path: Path) -> bytes | None:

@@ -27,8 +27,19 @@ def object_name(fingerprint: str, width: int, height: int, data: bytes, format: 
 
 def check_name(name: str) -> None:
     """Raise Refused unless `name` is one that object_name makes: no other can be trusted as a path or key."""
-    if not NAME.fullmatch(name):
+    if not is_name(name):
         raise Refused(f"storage: the name {name!r} is not {RULE}")
+
+
+def is_name(name: str) -> bool:
+    """Whether object_name makes such names. Anything else in a folder or bucket is not ours."""
+    return NAME.fullmatch(name) is not None
+
+
+def fingerprint_in(name: str) -> str:
+    """The fingerprint of the cover that a stored file belongs to. Raises Refused for a name that is not ours."""
+    check_name(name)
+    return name[3:67]
 
 
 def check_put(name: str, data: bytes, content_type: str) -> None:

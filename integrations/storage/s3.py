@@ -21,7 +21,7 @@ from botocore.exceptions import (
 
 from integrations.errors import Refused, Unavailable
 from integrations.ports import ImageStore
-from integrations.storage.naming import check_base_url, check_name, check_put, holds, public_address
+from integrations.storage.naming import check_base_url, check_name, check_put, holds, is_name, public_address
 
 logger = logging.getLogger(__name__)
 
@@ -125,6 +125,22 @@ class S3ImageStore(ImageStore):
             return data
         logger.warning("s3: %s/%s holds other bytes than its name says and counts as missing", self._bucket, key)
         return None
+
+    def list_names(self, older_than: float) -> Iterator[str]:
+        """The pictures stored before that moment, in seconds since the epoch. Read in pages of a thousand."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
+        with self._translated(f"LIST {self._prefix}*"):
+            for page in pages:
+                for entry in page.get("Contents", []):
+                    name = entry["Key"].removeprefix(self._prefix)
+                    if is_name(name) and entry["LastModified"].timestamp() < older_than:
+                        yield name
+
+    def delete(self, name: str) -> None:
+        """Take the object away, if it is there."""
+        check_name(name)
+        with self._translated(f"DELETE {self._prefix}{name}"):
+            self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name)
 
     def _read_there(self, key: str) -> bytes:
         """What lies under `key` and kept us from storing."""

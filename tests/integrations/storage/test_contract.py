@@ -1,6 +1,7 @@
 """What every ImageStore promises, in a folder, on a real RadosGW and in memory."""
 
 import threading
+import time
 
 import pytest
 
@@ -48,11 +49,13 @@ def test_png_and_webp_of_one_cover_lie_side_by_side(store):
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "a.png", a_name() + "\0"])
-def test_an_unsafe_name_is_refused_for_writing_and_reading(store, name):
+def test_an_unsafe_name_is_refused_for_writing_reading_and_deleting(store, name):
     with pytest.raises(Refused, match="storage: the name"):
         store.put(name, PICTURE, "image/png")
     with pytest.raises(Refused, match="storage: the name"):
         store.get(name)
+    with pytest.raises(Refused, match="storage: the name"):
+        store.delete(name)
 
 
 def test_bytes_that_do_not_fit_the_name_are_refused_and_not_stored(store):
@@ -79,3 +82,24 @@ def test_many_writers_of_one_name_all_get_its_address(store):
     assert len(addresses) == 12
     assert len(set(addresses)) == 1
     assert store.get(a_name()) == PICTURE
+
+
+def test_stored_pictures_are_listed_by_their_age(store):
+    begun = time.time()
+    store.put(a_name(), PICTURE, "image/png")
+    store.put(a_name(b"webp", format="webp"), b"webp", "image/webp")
+    assert set(store.list_names(begun + 60)) == {a_name(), a_name(b"webp", format="webp")}
+    assert list(store.list_names(begun - 60)) == []
+
+
+def test_a_deleted_picture_is_gone_and_others_stay(store):
+    store.put(a_name(), PICTURE, "image/png")
+    store.put(a_name(b"webp", format="webp"), b"webp", "image/webp")
+    store.delete(a_name())
+    store.delete(a_name())
+    assert store.get(a_name()) is None
+    assert list(store.list_names(time.time() + 60)) == [a_name(b"webp", format="webp")]
+
+
+def test_a_store_that_was_never_used_lists_nothing(store):
+    assert list(store.list_names(time.time() + 60)) == []

@@ -3,6 +3,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -101,3 +102,18 @@ def test_processes_that_store_one_picture_together_all_succeed(folder):
     assert [writer.wait(timeout=60) for writer in writers] == [0, 0, 0]
     assert all(FolderImageStore(folder).get(a_name(PICTURE * i)) == PICTURE * i for i in range(30))
     assert len(list((folder / "ab").iterdir())) == 30
+
+
+def test_files_of_others_are_never_listed(store, folder):
+    store.put(a_name(), PICTURE, "image/png")
+    for name in ("notes.txt", "ab/notes.txt", "ab/.draft", "logo.png", "ab/cd/" + a_name()[3:]):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"mine")
+    assert list(store.list_names(time.time() + 60)) == [a_name()]
+
+
+def test_an_old_file_is_told_from_a_new_one(store, folder):
+    store.put(a_name(), PICTURE, "image/png")
+    store.put(a_name(b"new"), b"new", "image/png")
+    os.utime(folder / a_name(), (1000, 1000))
+    assert list(store.list_names(2000)) == [a_name()]

@@ -10,7 +10,7 @@ import pytest
 from integrations.errors import Refused, Unavailable
 from integrations.storage.s3 import S3Account, S3ImageStore, make_client
 from tests.integrations.storage.buckets import account_of, make_bucket
-from tests.integrations.storage.bytes_of import PICTURE, a_name
+from tests.integrations.storage.bytes_of import FINGERPRINT, PICTURE, a_name
 from tests.services.process import free_port
 
 
@@ -196,3 +196,29 @@ def test_an_answer_cut_short_is_unavailable():
 def test_the_secret_is_not_in_the_accounts_text():
     account = S3Account(endpoint_url="http://127.0.0.1:1", region="r", key="k", secret="hush")
     assert "hush" not in repr(account)
+
+
+def test_only_our_own_names_below_our_prefix_are_listed_through_all_pages(radosgw):
+    bucket, other = make_bucket(radosgw), FINGERPRINT.replace("a", "c")
+    pictures = [bytes([number]) for number in range(5)]
+    for data in pictures:
+        bucket.store.put(a_name(data), data, "image/png")
+    for key in (f"covers/{a_name()}.old", f"other/{a_name()}", f"{other[:2]}/{other}.png", "covers/logo.png"):
+        bucket.client.put_object(Bucket=bucket.name, Key=key, Body=b"mine")
+    paginate = bucket.client.get_paginator
+
+    class InPagesOfTwo:
+        def paginate(self, **given):
+            return paginate("list_objects_v2").paginate(**given, PaginationConfig={"PageSize": 2})
+
+    bucket.client.get_paginator = lambda _: InPagesOfTwo()
+    assert sorted(bucket.store.list_names(time.time() + 60)) == sorted(a_name(data) for data in pictures)
+
+
+def test_who_may_not_list_or_delete_is_refused(radosgw):
+    bucket = make_bucket(radosgw)
+    wrong = S3ImageStore(make_client(account_of(radosgw, secret="wrong")), bucket.name, "https://cdn.test")
+    with pytest.raises(Refused, match=r"^s3: LIST \* in b-.*: 403 SignatureDoesNotMatch"):
+        list(wrong.list_names(time.time()))
+    with pytest.raises(Refused, match=r"^s3: DELETE ab/.*: 403 SignatureDoesNotMatch"):
+        wrong.delete(a_name())

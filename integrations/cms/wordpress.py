@@ -36,7 +36,7 @@ class WordPressPosts(PostSource, ChangedPosts):
     def __init__(self, client: WordPressClient, statuses: Collection[str] = ("publish",), *, figure: bool = False) -> None:
         """statuses: of the posts that are listed. figure: whether the cover also stands on top of the content, once."""
         self._client = client
-        self._statuses = ",".join(statuses)
+        self._statuses = tuple(statuses)
         self._figure = figure
 
     def list_posts(self) -> Iterator[str]:
@@ -58,8 +58,12 @@ class WordPressPosts(PostSource, ChangedPosts):
         return self._article(self._post(post_id), post_id)
 
     def version(self, post_id: str) -> str:
-        """A hash over the post's words, without our figure, and its status. Raises as `read` does."""
+        """A hash over the post's words, without our figure, and its status. Raises as `read` does, and NotFound for a post whose
+        status is not one of those that get covers: a draft has no version that a cover could be made of.
+        """
         post = self._post(post_id)
+        if post["status"] not in self._statuses:
+            raise NotFound(f"wordpress: post {post_id} has the status {post['status']!r}; covers are for {', '.join(self._statuses)}")
         return version_of(self._article(post, post_id), post["status"])
 
     def check_writable(self, post_id: str) -> None:
@@ -113,7 +117,7 @@ class WordPressPosts(PostSource, ChangedPosts):
     def _listed(self, query: Mapping[str, str]) -> Iterator[str]:
         # context=edit also here: a wrong password is no error where anybody may read.
         given: dict[str, str | int] = {
-            "per_page": PER_PAGE, "orderby": "id", "order": "asc", "status": self._statuses, "context": "edit",
+            "per_page": PER_PAGE, "orderby": "id", "order": "asc", "status": ",".join(self._statuses), "context": "edit",
             "_fields": "id", **query}
         for page in count(1):
             try:

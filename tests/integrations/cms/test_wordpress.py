@@ -224,11 +224,20 @@ def test_a_post_without_words_is_refused(blog):
         blog.posts.read(blog.add("", "", content="<p>😀</p>", status="draft"))
 
 
-def test_the_version_follows_the_status(blog):
+def test_a_draft_has_no_version_until_it_is_published(blog):
     draft = blog.add("草稿", "一段文字", status="draft")
-    version = blog.posts.version(draft)
+    with pytest.raises(NotFound, match=f"post {draft} has the status 'draft'; covers are for publish$"):
+        blog.posts.version(draft)
+    assert blog.posts.read(draft).title == "草稿"
     blog.ask("POST", f"posts/{draft}", json={"status": "publish"})
-    assert blog.posts.version(draft) != version
+    assert blog.posts.version(draft)
+
+
+def test_the_version_follows_the_status(blog):
+    draft, source = blog.add("草稿", "一段文字", status="draft"), blog.source("editor", statuses=("publish", "draft"))
+    version = source.version(draft)
+    blog.ask("POST", f"posts/{draft}", json={"status": "publish"})
+    assert source.version(draft) != version
 
 
 # Writing

@@ -14,7 +14,7 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	@echo 'Setting up .venv: a few minutes; about 1.5 GB, and some more where torch comes with CUDA'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[generator,service,gateway]'
 	touch $@
 
 $(VENV)/.ready-tests: $(VENV)/.ready

@@ -19,6 +19,7 @@ from flows.cli_edit import edit_app
 from flows.cli_gateway import gateway, keys_app
 from flows.cli_models import models_app
 from flows.cli_train import train_app
+from flows.cli_up import down, status, up
 from flows.parsing import bad, parse_size, whole_number
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ app.add_typer(edit_app, name="edit")
 app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
 app.command()(gateway)
+for each in (up, down, status):
+    app.command()(each)
 app.add_typer(train_app, name="train")
 
 

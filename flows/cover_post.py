@@ -69,7 +69,8 @@ def cover_post(source: str, post_id: str, wishes: Wishes, run: Runner = plainly,
             written = run(steps.write_into_post)(source, article, file, cover, choice.alt_text, wishes.force)
     record = CoverRecord(
         id=article.id, title=article.title, status="covered", brief=steps.describe_brief(brief),
-        prompt=choice.candidate.prompt.text, negative=prompt.negative, style=style.name, fingerprint=choice.candidate.fingerprint, seed=choice.candidate.seed,
+        prompt=choice.candidate.prompt.text, negative=prompt.negative, style=style.name,
+        fingerprint=choice.candidate.fingerprint, seed=choice.candidate.seed,
         checkpoint=request.checkpoint, cached=painted.cached, verdicts=verdicts, alt_text=choice.alt_text,
         cover=written.address or cover, files=files, written=written.changed, editor=choice.editor, timings_s=watch.seconds)
     if written.changed:

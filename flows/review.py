@@ -182,15 +182,14 @@ def _paint(draft: Draft, prompt: Prompt, seed: int, run: Callable[[Any], Any]) -
 
 
 def _vary_prompt(draft: Draft) -> list[Prompt]:
-    """The draft's prompt, then one led by each further subject that a cover can show: an editor wants to choose between ideas,
-    not between seeds.
+    """The draft's prompt, then one about each further subject that a cover can show: an editor wants to choose between ideas, not
+    between seeds.
     """
     prompts, shown = [draft.prompt], set(motifs_of(draft.brief.subjects[0].name)) if draft.brief.subjects else set()
     for subject in draft.brief.subjects[1:]:
         if new := motifs_of(subject.name) - shown:
             shown |= new
-            others = tuple(other for other in draft.brief.subjects if other is not subject)
-            brief = replace(draft.brief, subjects=(subject, *others))
+            brief = replace(draft.brief, sentence=subject.name, subjects=(subject,))
             prompts.append(steps.render_prompt(brief, draft.style, draft.prompt.language))
     return prompts
 

@@ -20,12 +20,11 @@ from integrations.ports import Verdict
 STRIP_PX, GAP_PX, STRIP_QUALITY = 300, 8, 80
 MAX_CROPS = 2
 """Channel crops beside each candidate; more would be too small to judge."""
-HOW_TO = """| Decision 决定 | fill in 填写 |
-|---|---|
-| approve 通过 | pick (number), alt text, editor (your name) 选图编号、替代文字、编辑姓名 |
-| ask again 重画 | prompt (as it is: other seeds), editor 提示词（不改则换种子）、编辑姓名 |
-| redo region 局部重画 | pick, region (left top width height in percent: 50 0 50 100), prompt, editor 选图、区域、提示词、编辑 |
-| reject 退回 | reason, editor 理由、编辑姓名 |"""
+CENTRES = {"left": (0.0, 0.5), "right": (1.0, 0.5), "top": (0.5, 0.0), "bottom": (0.5, 1.0), "centre": (0.5, 0.5)}
+HOW_TO = """- **approve 通过**: pick, alt text, editor (your name) 选图编号、替代文字、编辑姓名
+- **ask again 重画**: prompt (left as it is: other seeds), editor 提示词（不改则换种子）、编辑
+- **redo region 局部重画**: pick, region (left top width height in percent, as 50 0 50 100), prompt, editor 选图、区域、提示词、编辑
+- **reject 退回**: reason, editor 理由、编辑姓名"""
 
 
 class Review(RunInput):
@@ -93,7 +92,7 @@ def draw_strip(proposal: Proposal, candidate: Candidate) -> str:
     others = [size for size in proposal.draft.style.sizes if size != own][:MAX_CROPS]
     picture = open_cover(candidate.painted)
     pieces = [piece.resize((round(STRIP_PX * piece.width / piece.height), STRIP_PX), Image.Resampling.LANCZOS)
-              for piece in (picture, *(crop(picture, *size) for size in others))]
+              for piece in (picture, *(crop(picture, *size, CENTRES[proposal.draft.style.subject]) for size in others))]
     strip = Image.new("RGB", (sum(piece.width for piece in pieces) + GAP_PX * len(others), STRIP_PX), "white")
     left = 0
     for piece in pieces:
@@ -111,10 +110,10 @@ def open_cover(painted: Painted) -> Image.Image:
     return Image.frombytes("RGB", (picture.width, picture.height), picture.rgb)
 
 
-def crop(picture: Image.Image, width: int, height: int) -> Image.Image:
-    """The middle of the picture in the shape of a channel."""
+def crop(picture: Image.Image, width: int, height: int, centre: tuple[float, float]) -> Image.Image:
+    """The picture in the shape of a channel, cut where the subject is not. centre: of what stays, 0..1 of the width and height."""
     scale = min(picture.width / width, picture.height / height)
-    return ImageOps.fit(picture, (max(1, int(width * scale)), max(1, int(height * scale))))
+    return ImageOps.fit(picture, (max(1, int(width * scale)), max(1, int(height * scale))), centering=centre)
 
 
 def _tell(verdicts: list[Verdict]) -> str:

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 pytest_plugins = ["tests.services.redis", "tests.services.postgres", "tests.services.radosgw", "tests.services.prefect",
-                  "tests.services.generator", "tests.services.wordpress"]
+                  "tests.services.generator", "tests.services.browser", "tests.services.wordpress"]
 
 
 def pytest_addoption(parser):

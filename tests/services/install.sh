@@ -7,6 +7,7 @@ packages=(
     redis-server postgresql
     radosgw ceph-mon ceph-osd
     wordpress php-cli php-mysql php-gd php-curl php-xml php-mbstring mariadb-server
+    chromium fonts-wqy-microhei
 )
 
 fail() {

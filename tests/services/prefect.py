@@ -25,11 +25,12 @@ def prefect_server(request, tmp_path_factory):
     home, port = tmp_path_factory.mktemp("prefect"), free_port()
     api_url = f"http://127.0.0.1:{port}/api"
     prefect = Path(sys.executable).with_name("prefect")
-    words = [str(prefect), "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
+    words = [str(prefect), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with ExitStack() as stack:
         with or_skip(request, "prefect"):
             needs(str(prefect), remedy="install this project's dependencies")
-            command = Command(words, home / "log", environment(home))
+            told = {"PREFECT_UI_API_URL": api_url}  # else the pages ask at port 4200
+            command = Command(words, home / "log", environment(home) | told)
             stack.enter_context(running(command, lambda: is_healthy(api_url), START_WITHIN_S))
         yield PrefectServer(api_url, home)
 

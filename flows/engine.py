@@ -17,6 +17,7 @@ from prefect.tasks import Task, exponential_backoff
 
 from flows import cover_backlog as backlog
 from flows import cover_post as story
+from flows.artifacts import show_cover, show_table
 from flows.errors import BacklogFailed
 from flows.progress import told_to_followers
 from flows.record import CoverRecord, Wishes
@@ -37,6 +38,7 @@ def cover_post(source: str, post_id: str, wishes: Wishes = Wishes()) -> CoverRec
     with told_to_followers():
         record = story.cover_post(source, post_id, wishes, as_task, review)
     leave_result(record)
+    show_cover(record)
     return record
 
 
@@ -44,6 +46,8 @@ def cover_post(source: str, post_id: str, wishes: Wishes = Wishes()) -> CoverRec
 def cover_backlog(source: str, wishes: Wishes = Wishes(write=True), limit: int | None = None) -> dict[str, int]:  # noqa: B008
     """Every post of `source` without a cover; how many had which outcome. Raises BacklogFailed, all others done."""
     outcomes = backlog.cover_backlog(source, wishes, limit=limit, run=as_task)
+    rows = [{"post": each.post_id, "title": each.title, "result": each.result, "reason": each.reason} for each in outcomes]
+    show_table(f"backlog-{source}", rows, f"{len(outcomes)} posts of {source}")
     if failed := list(backlog.list_failures(outcomes)):
         reasons = "; ".join(f"{outcome.post_id}: {outcome.reason}" for outcome in failed[:20])
         raise BacklogFailed(f"{len(failed)} of {len(outcomes)} posts got no cover: {reasons}")

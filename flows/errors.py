@@ -23,3 +23,7 @@ class OverBudget(FlowError):
 
 class BacklogFailed(FlowError):
     """Some posts of a backlog got no cover. The others were covered all the same."""
+
+
+class NotAsPublished(FlowError):
+    """Posts or pictures are not as they were published. Nothing was changed."""

@@ -1,27 +1,21 @@
 """Jobs of the gateway as runs of a Prefect deployment, and what a run leaves behind for them."""
 
-import contextvars
 import json
 import threading
-from collections.abc import Callable, Sequence
-from functools import cached_property
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-import httpx
 from prefect.artifacts import create_table_artifact
-from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
+from flows.prefect_server import PrefectServer
 from flows.record import CoverRecord
-from integrations.errors import NotFound, Refused, Unavailable
+from integrations.errors import NotFound, Unavailable
 from integrations.gateway.ports import Job, Order, Picture, Runs, Status
 
-Answer = TypeVar("Answer")
 RESULT_KEY, TENANT = "cover", "tenant:"
 """What a result is called, and how the tag begins that says whose a run is."""
 STATUS: dict[StateType, Status] = {
@@ -41,10 +35,8 @@ class PrefectRuns(Runs):
     """api_url: of the server. deployment: FLOW/NAME; its own wishes hold where an order has none. Safe between threads."""
 
     def __init__(self, api_url: str, deployment: str, timeout_s: float = 10) -> None:
-        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}):  # of its own default, five, nobody can wait for the end
-            self._context = contextvars.copy_context()
-        self._api_url, self._deployment = api_url, deployment
-        self._timeout_s = timeout_s
+        self._ask = PrefectServer(api_url, timeout_s).ask
+        self._deployment = deployment
         self._writing = threading.Lock()
 
     def start(self, order: Order, idempotency_key: str) -> Job:
@@ -84,24 +76,6 @@ class PrefectRuns(Runs):
             raise NotFound(f"job {job_id} does not exist")
         if answer.status == SetStateStatus.WAIT:
             raise Unavailable(f"prefect: job {job_id} cannot be cancelled just now")
-
-    @cached_property
-    def _client(self) -> SyncPrefectClient:
-        client = SyncPrefectClient(self._api_url, httpx_settings={"timeout": httpx.Timeout(self._timeout_s), "trust_env": False})
-        return client.__enter__()
-
-    def _ask(self, question: Callable[[SyncPrefectClient], Answer]) -> Answer | None:
-        """The answer; None for what does not exist."""
-        try:
-            return self._context.copy().run(lambda: question(self._client))
-        except ObjectNotFound:
-            return None
-        except PrefectHTTPStatusError as exc:
-            status = exc.response.status_code
-            error = Unavailable if status >= 500 or status in (408, 429) else Refused
-            raise error(f"prefect: {self._api_url} answered with status {status}: {exc.response.text[:300]}") from exc
-        except (httpx.HTTPError, RuntimeError) as exc:
-            raise Unavailable(f"prefect: no server answers at {self._api_url}: {exc or type(exc).__name__}") from exc
 
 
 def _rows(data: Any) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as SourceError
 
 from flows.errors import SettingsError
+from flows.fleet_settings import FleetSettings, RetentionSettings
 from flows.gateway_settings import GatewaySettings
 from flows.site_settings import Address, Section, SiteSettings
 
@@ -245,6 +246,8 @@ class Settings(BaseSettings):
     generator: GeneratorSettings = GeneratorSettings()
     service: ServiceSettings = ServiceSettings()
     gateway: GatewaySettings = GatewaySettings()
+    fleet: FleetSettings = FleetSettings()
+    retention: RetentionSettings = RetentionSettings()
     summarizer: SummarizerSettings = SummarizerSettings()
     cache: CacheSettings = CacheSettings()
     store: StoreSettings = StoreSettings()
@@ -265,6 +268,10 @@ class Settings(BaseSettings):
         if self.generator.url and self.generator.timeout_s >= self.cache.hold_s:
             raise ValueError(f"cache.hold_s {self.cache.hold_s:g} must be above generator.timeout_s "
                              f"{self.generator.timeout_s:g}, or a second process paints what the first still waits for")
+        waiting = max((site.review.timeout_hours for site in self.sites.values()), default=0)
+        if waiting >= self.retention.pictures_days * 24:
+            raise ValueError(f"retention.pictures_days {self.retention.pictures_days:g} must be more than the {waiting:g} hours "
+                             f"that a review waits, or its pictures are deleted meanwhile")
         return self
 
 

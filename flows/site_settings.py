@@ -2,8 +2,9 @@
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 SITE = "site:"
 """How a source names a site of the settings: "site:blog"."""
@@ -53,6 +54,18 @@ class SiteSettings(Section):
     language: Literal["zh", "en", "auto"] = "auto"
     budget_s: float = Field(default=0, ge=0, description="seconds of painting a day, by the clock of UTC; 0: no limit")
     review: ReviewSettings = ReviewSettings()
+    schedule: str = Field(default="", pattern=r"^(\S+( \S+){4})?$",
+                          description="when posts without a cover get theirs, as cron has it: 30 3 * * *; empty: when asked for")
+    timezone: str = Field(default="UTC", description="of the schedule, such as Asia/Shanghai")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("it is no time zone, such as Asia/Shanghai") from None
+        return name
 
     @model_validator(mode="before")
     @classmethod

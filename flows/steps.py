@@ -329,7 +329,8 @@ def was_rejected(source: str, post_id: str) -> bool:
 def note_publication(source: str, record: CoverRecord, written: Written) -> None:
     """Tell the ledger what was put into the post, and what was there before: what `undo` needs."""
     content = {"written": asdict(written), "style": record.style, "checkpoint": record.checkpoint, "seed": record.seed,
-               "alt_text": record.alt_text, "editor": record.editor, "cached": record.cached}
+               "alt_text": record.alt_text, "editor": record.editor, "cached": record.cached,
+               "cover": record.cover, "file": asdict(record.files[0])}
     wiring.ports().ledger.append(Entry(site=source, post_id=record.id, happening="published", fingerprint=record.fingerprint,
                                        content=content))
 

@@ -110,7 +110,7 @@ class Entry:
 
 
 class Ledger(Protocol):
-    """What happened to every post. Only ever added to."""
+    """What happened to every post. Only ever added to, but for what the site keeps no longer."""
 
     def append(self, entry: Entry) -> int:
         """Add it; its number. Raises Unavailable."""
@@ -119,6 +119,14 @@ class Ledger(Protocol):
     def entries(self, *, site: str | None = None, post_id: str | None = None, happening: Happening | None = None,
                 since: float = 0, newest_first: bool = False) -> Iterator[Entry]:
         """Those that fit, oldest first unless said otherwise. since: seconds since the epoch. Raises Unavailable."""
+        ...
+
+    def count(self, happenings: Sequence[Happening], before: float) -> int:
+        """How many of these are older than that moment. Raises Unavailable."""
+        ...
+
+    def forget(self, happenings: Sequence[Happening], before: float) -> int:
+        """Take those away, for good; how many they were. Raises Unavailable."""
         ...
 
 

@@ -1,7 +1,7 @@
-"""SqlLedger: what happened to every post, in one table that is only ever added to. SQLite alone, PostgreSQL in a fleet."""
+"""SqlLedger: what happened to every post, in one table. SQLite alone, PostgreSQL in a fleet."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    ColumnElement,
     Float,
     Index,
     Integer,
@@ -17,7 +18,9 @@ from sqlalchemy import (
     Table,
     Text,
     create_engine,
+    delete,
     event,
+    func,
     insert,
     make_url,
     select,
@@ -90,6 +93,16 @@ class SqlLedger(Ledger):
                 return
             last = rows[-1].number
 
+    def count(self, happenings: Sequence[Happening], before: float) -> int:
+        """How many of these are older than that moment. Raises Unavailable."""
+        with self._connected() as connection:
+            return int(connection.scalar(select(func.count()).select_from(entries).where(*_older(happenings, before))) or 0)
+
+    def forget(self, happenings: Sequence[Happening], before: float) -> int:
+        """Take those away, for good; how many they were. Raises Unavailable."""
+        with self._connected() as connection:
+            return connection.execute(delete(entries).where(*_older(happenings, before))).rowcount
+
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
         """A transaction; the table is made on first use."""
@@ -104,6 +117,10 @@ class SqlLedger(Ledger):
         except (SQLAlchemyError, OSError) as exc:
             reason = str(getattr(exc, "orig", None) or exc).splitlines()[0]
             raise Unavailable(f"ledger: {self._url.render_as_string(hide_password=True)}: {reason}") from exc
+
+
+def _older(happenings: Sequence[Happening], before: float) -> tuple[ColumnElement[bool], ...]:
+    return entries.c.happening.in_(happenings), entries.c.at < before
 
 
 def _prepare_sqlite(engine: Engine) -> None:

@@ -1,0 +1,57 @@
+"""What may be deleted, and deleting it: pictures that no post was ever given, and old entries of the ledger."""
+
+import time
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+
+from flows import wiring
+from integrations.ports import Happening
+from integrations.storage.naming import fingerprint_in
+
+DAY_S, MONTH_S = 86_400, 31 * 86_400
+FORGETTABLE: tuple[Happening, ...] = ("painted", "reviewed")
+"""Never what was published or taken back, which names pictures that posts show, nor what an editor rejected."""
+
+
+def find_unpublished(now: float) -> dict[str, list[str]]:
+    """Stored pictures by fingerprint that are older than retention.pictures_days and that no published entry names.
+
+    Raises Unavailable, Refused.
+    """
+    ports = wiring.ports()
+    older_than = now - ports.settings.retention.pictures_days * DAY_S
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for name in ports.store.list_names(older_than):
+        names[fingerprint_in(name)].append(name)
+    published = _list_published()
+    return {fingerprint: found for fingerprint, found in names.items()
+            if fingerprint not in published and not _is_young(fingerprint, older_than)}
+
+
+def delete_pictures(unpublished: Mapping[str, Collection[str]]) -> int:
+    """Forget and delete them; how many files. One that was published since it was found stays. Raises Unavailable, Refused."""
+    ports, deleted = wiring.ports(), 0
+    for fingerprint, names in unpublished.items():
+        ports.cache.forget(fingerprint)  # first: from here on nobody takes it for finished
+        if fingerprint in _list_published(since=time.time() - DAY_S):
+            continue
+        for name in names:
+            ports.store.delete(name)
+            deleted += 1
+    return deleted
+
+
+def find_forgettable(now: float) -> float | None:
+    """Before which moment the ledger may forget what was painted and reviewed; None: all is kept."""
+    months = wiring.ports().settings.retention.ledger_months
+    return now - months * MONTH_S if months else None
+
+
+def _list_published(since: float = 0) -> set[str]:
+    return {entry.fingerprint for entry in wiring.ports().ledger.entries(happening="published", since=since)}
+
+
+def _is_young(fingerprint: str, older_than: float) -> bool:
+    """Whether it was painted again lately, of which a file that was whole does not tell."""
+    found = wiring.ports().cache.find(fingerprint)
+    return found is not None and found.created_at >= older_than

@@ -23,7 +23,7 @@ MAX_CROPS = 2
 CENTRES = {"left": (0.0, 0.5), "right": (1.0, 0.5), "top": (0.5, 0.0), "bottom": (0.5, 1.0), "centre": (0.5, 0.5)}
 HOW_TO = """- **approve 通过**: pick, alt text, editor (your name) 选图编号、替代文字、编辑姓名
 - **ask again 重画**: prompt (left as it is: other seeds), editor 提示词（不改则换种子）、编辑
-- **redo region 局部重画**: pick, region (left top width height in percent, as 50 0 50 100), prompt, editor 选图、区域、提示词、编辑
+- **redo region 局部重画**: pick, region (left top width height in percent: 50 0 50 100), prompt, editor 选图、区域、提示词
 - **reject 退回**: reason, editor 理由、编辑姓名"""
 
 
@@ -111,7 +111,7 @@ def open_cover(painted: Painted) -> Image.Image:
 
 
 def crop(picture: Image.Image, width: int, height: int, centre: tuple[float, float]) -> Image.Image:
-    """The picture in the shape of a channel, cut where the subject is not. centre: of what stays, 0..1 of the width and height."""
+    """The picture in the shape of a channel, cut where the subject is not. centre: of what stays, 0..1 of width and height."""
     scale = min(picture.width / width, picture.height / height)
     return ImageOps.fit(picture, (max(1, int(width * scale)), max(1, int(height * scale))), centering=centre)
 

@@ -48,10 +48,16 @@ class Form:
 
     def __init__(self, browser, desk, run):
         self.page = browser.new_page(viewport={"width": 1300, "height": 2000})
+        self.dialog = self.page.locator(".p-modal").first
+        desk.wait(lambda: self.is_there(desk, run))
+
+    def is_there(self, desk, run):
+        """Prefect keeps the form a moment after it has suspended the run: until then its page has only a button."""
         self.page.goto(f"{desk.server.api_url.removesuffix('/api')}/runs/flow-run/{run}")
         self.page.get_by_role("button", name="Resume").first.click()
-        self.dialog = self.page.locator(".p-modal").first
         self.dialog.get_by_role("button", name="Submit").wait_for()
+        self.page.wait_for_timeout(1000)
+        return self.dialog.get_by_text("Editor (Optional)").count() == 1
 
     def fill(self, label, value):
         named = self.dialog.get_by_text(f"{label} (Optional)", exact=True)

@@ -95,7 +95,7 @@ Happening = Literal["painted", "reviewed", "rejected", "published", "restored"]
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One thing that happened to one post. site: the source. content: plain values, by happening (docs/ledger.md).
+    """One thing that happened to one post. site: the source. content: plain values, by happening (docs/sites.md).
 
     number: its place in the ledger, 0 for one that is not in it yet. at: seconds since the epoch, 0 for now.
     """

@@ -45,6 +45,7 @@ entries = Table(
     Column("content", JSON, nullable=False),
     Index("fengmian_ledger_post", "site", "post_id"),
     Index("fengmian_ledger_time", "site", "at"),
+    sqlite_autoincrement=True,  # else a number would be given again after its entry was forgotten
 )
 
 

@@ -37,18 +37,31 @@ class ReviewSettings(Section):
     on_no_answer: Literal["leave", "publish"] = Field(default="leave", description="what becomes of the post then")
 
 
+class GitSettings(Section):
+    """How covers become commits of a checked-out branch; folder is the repository."""
+
+    posts: str = Field(default="", description="folder of the posts inside the repository, such as content/posts")
+    pictures: str = Field(default="static/covers", description="folder of the pictures inside it")
+    address: str = Field(default="/covers", description="how posts name that folder")
+    branch: str = "main"
+    remote: str = Field(default="", description="where commits are pushed, such as origin; empty: nowhere")
+    name: str = Field(default="Fengmian", description="who commits")
+    mail: str = "fengmian@localhost"
+
+
 class SiteSettings(Section):
     """One site."""
 
-    kind: Literal["wordpress", "markdown"]
+    kind: Literal["wordpress", "markdown", "git"]
     url: Address = Field(default="", description="for wordpress: the site's address")
     user: str = ""
     password: SecretStr = Field(default=SecretStr(""), description="for wordpress: an application password")
     statuses: tuple[str, ...] = Field(default=("publish",), description="for wordpress: posts that get covers")
     figure: bool = Field(default=False, description="for wordpress: also put the cover on top of the text")
     allow_http: bool = Field(default=False, description="for wordpress: send the password unencrypted to another machine")
-    folder: Path | None = Field(default=None, description="for markdown: the folder of posts")
+    folder: Path | None = Field(default=None, description="for markdown: the folder of posts; for git: the repository")
     out: str = Field(default="", description="for markdown: the folder that gets the pictures")
+    git: GitSettings = GitSettings()
     style: str = Field(default="", description="style guide; empty: the setting style")
     size: str = Field(default="", description="WxH; empty: the style's first size")
     language: Literal["zh", "en", "auto"] = "auto"
@@ -77,7 +90,7 @@ class SiteSettings(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> "SiteSettings":
-        needed = {"wordpress": ("url", "user", "password"), "markdown": ("folder",)}[self.kind]
+        needed = {"wordpress": ("url", "user", "password"), "markdown": ("folder",), "git": ("folder",)}[self.kind]
         for name in needed:
             value = getattr(self, name)
             if not (value.get_secret_value() if isinstance(value, SecretStr) else value):

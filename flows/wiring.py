@@ -13,8 +13,9 @@ from flows.painter import LazyPainter
 from flows.parsing import parse_size
 from flows.settings import Settings, load_settings
 from flows.site_settings import SITE, SiteSettings
+from generator.errors import CheckpointError
 from generator.options import LoraFile, ModelOptions
-from generator.revision import BUNDLED_FOLDER, checkpoint_name
+from generator.revision import BUNDLED_FOLDER
 from integrations.http import FetchLimits, GuardedClient
 from integrations.models.catalogue import Kind, catalogue
 from integrations.models.hub import ModelHub
@@ -100,8 +101,12 @@ class Ports:
             with _building("sites"):
                 client = WordPressClient(site.url, site.user, site.password.get_secret_value(), allow_http=site.allow_http)
             return WordPressPosts(client, site.statuses, figure=site.figure)
-        from integrations.cms.markdown_posts import MarkdownPosts
         assert site.folder is not None
+        if site.kind == "git":
+            from integrations.cms.git_posts import GitPosts, Repository
+            with _building("sites"):
+                return GitPosts(Repository(folder=site.folder, **site.git.model_dump()))
+        from integrations.cms.markdown_posts import MarkdownPosts
         return MarkdownPosts(site.folder)
 
     @cached_property
@@ -294,7 +299,7 @@ class Ports:
 
     def check_licence(self) -> str:
         """The licences of the weights and where they are from. Raises CoverRejected unless they or the site let them publish."""
-        if self.distant:
+        if self.distant and not self._is_known(self.distant):
             return self._check_distant(self.distant)
         folder = self.checkpoint_folder
         told = ["apache-2.0, ours"] if folder is None else [
@@ -315,17 +320,17 @@ class Ports:
         return f"{licence} ({told_by}){origin}"
 
     def _check_distant(self, distant: "OpenAIImagesGenerator") -> str:
-        if self._is_ours(distant):
-            return "apache-2.0, ours, on another machine"
         if distant.model not in self.settings.safety.publish_licences:
             raise CoverRejected(f"model {distant.model!r} at {self.settings.generator.url} may not publish: its licence is not "
                                 f"known; if you may publish what it paints, add {distant.model!r} to safety.publish_licences")
         return f"{distant.model} (safety.publish_licences allows it)"
 
-    @staticmethod
-    def _is_ours(distant: "OpenAIImagesGenerator") -> bool:
-        """Whether it paints with the very weights that come with this project."""
-        return distant.checkpoint == checkpoint_name(BUNDLED_FOLDER)
+    def _is_known(self, distant: "OpenAIImagesGenerator") -> bool:
+        """Whether it paints with the very weights that this process would: the bundled ones, or those configured here too."""
+        try:
+            return distant.checkpoint == self.painter.checkpoint
+        except (SettingsError, CheckpointError):  # configured, but not on this machine
+            return False
 
     def check_screened(self) -> None:
         """Raise CoverRejected where these weights may not publish without a picture screen.
@@ -336,8 +341,9 @@ class Ports:
         safety = self.settings.safety
         if safety.nsfw_model:
             return
-        distant, folder = self.distant, self.checkpoint_folder
-        if self._is_ours(distant) if distant else folder is None:
+        distant = self.distant if self.distant and not self._is_known(self.distant) else None
+        folder = self.checkpoint_folder
+        if not distant and folder is None:
             return
         name = distant.model if distant else folder.resolve().name if folder else ""
         if not name or safety.publish_unscreened != name:

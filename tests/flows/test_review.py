@@ -2,6 +2,7 @@
 
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -215,3 +216,22 @@ def test_an_unknown_site_is_refused_with_the_names_of_those_that_are_known(blog)
     assert (answer.code, "blogg" in answer.err, "blog" in answer.err) == (2, True, True)
 
 
+
+
+def test_a_site_in_a_git_repository_gets_its_cover_as_a_commit_and_loses_it_by_another(blog, monkeypatch):
+    def git(*words):
+        return subprocess.run(["git", "-C", str(blog.posts), *words], check=True, capture_output=True, text=True).stdout
+
+    git("init", "-q", "-b", "main")
+    git("add", "-A")
+    git("-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-q", "-m", "posts")
+    before = (blog.posts / POST).read_bytes()
+    settings = {"kind": "git", "folder": str(blog.posts), "git": {"pictures": "static"}}
+    blog.settle(monkeypatch, SITES=json.dumps({"blog": settings}))
+    record = cover_post("site:blog", POST, Wishes())
+    assert record.written
+    assert git("status", "--porcelain") == ""
+    assert git("log", "-1", "--format=%an", "--name-only").split() == ["Fengmian", POST, *git("ls-files", "static").split()]
+    assert blog.run("undo", "site:blog", POST).code == 0
+    assert (blog.posts / POST).read_bytes() == before
+    assert git("rev-list", "--count", "HEAD").strip() == "3"

@@ -1,7 +1,7 @@
-"""Replays a week of requests through the real steps, up to the fingerprint, and counts how much painting the cache saves.
+"""Replays a week of requests through the real steps, up to the fingerprint, and counts what the cache saves.
 
-`python -m benchmarks.replay`. Articles are the fifty of the evaluation, in all styles; nothing is painted. Which article and style
-is asked for follows Zipf's law; between requests articles are edited: a character in the middle, a sentence at the end, or the title.
+`python -m benchmarks.replay`. Articles are the fifty of the evaluation, in all styles; nothing is painted. Which is asked for
+follows Zipf's law; between requests articles are edited: a character in the middle, a sentence at the end, or the title.
 """
 
 import argparse

@@ -140,3 +140,21 @@ def test_a_reader_without_its_lexicon_is_refused(folder):
     (folder / LEXICON_FILE).unlink()
     with pytest.raises(CheckpointError, match=LEXICON_FILE):
         load_prompt_reader(folder)
+
+
+def test_the_mean_of_two_readers_lies_between_them(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    from generator.training.mix_readers import mix
+
+    for name, value in (("a", 1.0), ("b", 4.0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(name)
+        save_file({"w": torch.full((2, 3), value, dtype=torch.bfloat16)}, tmp_path / name / "model.safetensors")
+    mix(tmp_path / "out", [tmp_path / "a", tmp_path / "b"])
+    mean = load_file(tmp_path / "out" / "model.safetensors")["w"]
+    assert (mean.dtype, mean.unique().tolist()) == (torch.bfloat16, [2.5])
+    assert (tmp_path / "out" / "config.json").read_text() == "b"
+    save_file({"other": torch.zeros(1)}, tmp_path / "b" / "model.safetensors")
+    with pytest.raises(ValueError, match="same tensors"):
+        mix(tmp_path / "out", [tmp_path / "a", tmp_path / "b"])

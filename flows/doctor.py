@@ -5,6 +5,7 @@ Changes nothing that matters: the store keeps one small grey probe picture, alwa
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from rich.text import Text
 from flows import wiring
 from flows.errors import CoverRejected, SettingsError
 from flows.settings import FILE_VARIABLE, settings_file
+from flows.site_settings import SITE
 from generator.request import CoverImage, CoverRequest
 from integrations.errors import Refused, Unavailable
 from integrations.pictures import encode
@@ -68,6 +70,7 @@ def examine() -> Report:
                       remedy="correct it; deploy/settings.example.env lists all settings")
         return Report(findings=(gap,), settings={})
     findings = [_settings()] + [_look(part, check, remedy, ports) for part, check, remedy in CHECKS]
+    findings += [_look(f"site {name}", partial(_site, name), SITE_REMEDY, ports) for name in ports.settings.sites]
     return Report(findings=tuple(findings), settings=ports.settings.model_dump(mode="json"))
 
 
@@ -158,7 +161,8 @@ def _generator(ports: wiring.Ports) -> str:
                            checkpoint=ports.generator.checkpoint)
     ports.generator.generate(request)
     chosen = ports.settings.generator
-    return f"{request.checkpoint} on {chosen.device} in {chosen.dtype}, {chosen.steps} steps"
+    place = f"at {chosen.url}" if chosen.url else f"on {chosen.device} in {chosen.dtype}"
+    return f"{request.checkpoint} {place}, {chosen.steps} steps"
 
 
 def _licence(ports: wiring.Ports) -> str:
@@ -198,6 +202,21 @@ def _store(ports: wiring.Ports) -> str:
     return f"{ports.settings.store.kind}; a probe came back from {place}"
 
 
+def _ledger(ports: wiring.Ports) -> str:
+    last = next(iter(ports.ledger.entries(newest_first=True)), None)
+    place = "the database of database_url" if ports.settings.database_url.get_secret_value() else "SQLite in the state folder"
+    return f"{place}; {f'entry {last.number} is the last' if last else 'nothing in it yet'}"
+
+
+def _site(name: str, ports: wiring.Ports) -> str:
+    source, site = ports.open_source(f"{SITE}{name}"), ports.settings.sites[name]
+    post = next(source.list_posts(), None)
+    if post is None:
+        return f"{site.kind}, without posts; review {site.review.policy}"
+    source.check_writable(post)
+    return f"{site.kind}; post {post} can be written; review {site.review.policy}"
+
+
 def _prefect(ports: wiring.Ports) -> Finding | str:
     url = ports.settings.prefect_api_url
     if not url:
@@ -207,6 +226,7 @@ def _prefect(ports: wiring.Ports) -> Finding | str:
         return f"a server answers at {url}"
 
 
+SITE_REMEDY = "correct its address, user and password, or folder, in sites"
 CHECKS: tuple[tuple[str, Callable[[wiring.Ports], Finding | str], str], ...] = (
     ("style", _style, "set style to one that `fengmian styles` lists, or correct the file"),
     ("templates", _templates, "correct the template, or unset template_folder to use ours"),
@@ -231,6 +251,7 @@ CHECKS: tuple[tuple[str, Callable[[wiring.Ports], Finding | str], str], ...] = (
     ),
     ("cache", _cache, "start Redis and correct cache.redis_url, or make state_folder writable for SQLite"),
     ("store", _store, "correct the store's address, bucket and keys, or make its folder writable"),
+    ("ledger", _ledger, "correct database_url, or make state_folder writable for SQLite"),
     ("prefect", _prefect, "start it with `prefect server start`, or unset prefect_api_url to run without"),
 )
 """Each part of a site, how it is looked at, and what to do about a gap in it."""

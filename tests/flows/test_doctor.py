@@ -1,5 +1,7 @@
 """What `fengmian doctor` finds, and whether it is right about `fengmian cover`."""
 
+import json
+
 import pytest
 
 from tests.integrations.safety.test_nsfw import save_vit
@@ -112,3 +114,15 @@ def test_a_person_reads_a_table_with_an_arrow_for_each_gap(site, monkeypatch):
 def test_a_redis_that_answers_is_ready(site, monkeypatch, redis_server):
     site.settle(monkeypatch, CACHE__KIND="redis", CACHE__REDIS_URL=redis_server.url)
     assert examine(site)[1]["cache"]["found"] == "Redis answers"
+
+
+def test_every_site_is_visited_and_a_missing_one_is_a_gap(site, monkeypatch):
+    site.post("a.md")
+    site.settle(monkeypatch, SITES=json.dumps({"blog": {"kind": "markdown", "folder": "posts"},
+                                               "gone": {"kind": "markdown", "folder": "nowhere"}}))
+    answer = site.run("doctor", "--json")
+    checks = {check["part"]: check for check in answer.record["checks"]}
+    assert checks["site blog"]["state"] == "ok"
+    assert checks["site blog"]["found"] == "markdown; post a.md can be written; review never"
+    assert (checks["site gone"]["state"], "nowhere" in checks["site gone"]["found"]) == ("gap", True)
+    assert (answer.code, checks["ledger"]["state"]) == (1, "ok")

@@ -31,7 +31,7 @@ from prompts.plain import plain
 from prompts.render import render
 from prompts.style import StyleGuide, all_styles, load_style
 
-COLOURS = {"covered": "green", "kept": "dim", "missing": "yellow", "failed": "red"}
+COLOURS = {"covered": "green", "kept": "dim", "asked": "cyan", "missing": "yellow", "failed": "red"}
 errors = Console(stderr=True, highlight=False)
 
 EXAMPLES: dict[Language, Brief] = {

@@ -5,7 +5,8 @@ Imported only where a Prefect server is configured; the command line alone never
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from dataclasses import asdict
+from functools import cache, partial
 from typing import Any
 
 import httpx
@@ -17,14 +18,18 @@ from prefect.tasks import Task, exponential_backoff
 
 from flows import cover_backlog as backlog
 from flows import cover_post as story
+from flows import wiring
 from flows.artifacts import show_cover, show_table
 from flows.errors import BacklogFailed
 from flows.progress import told_to_followers
 from flows.record import CoverRecord, Wishes
 from flows.review import is_reviewed
 from flows.review_form import ask_editor
-from flows.runs import leave_result
+from flows.runs import PrefectRuns, leave_result
+from flows.site_settings import SITE
 from integrations.errors import Unavailable
+from integrations.gateway.dispatch import run_key
+from integrations.gateway.ports import Order
 
 RETRIES = 3
 BACKOFF_S = 2.0
@@ -45,13 +50,23 @@ def cover_post(source: str, post_id: str, wishes: Wishes = Wishes()) -> CoverRec
 @flow(name="cover-backlog", flow_run_name="backlog of {source}")
 def cover_backlog(source: str, wishes: Wishes = Wishes(write=True), limit: int | None = None) -> dict[str, int]:  # noqa: B008
     """Every post of `source` without a cover; how many had which outcome. Raises BacklogFailed, all others done."""
-    outcomes = backlog.cover_backlog(source, wishes, limit=limit, run=as_task)
+    outcomes = backlog.cover_backlog(source, wishes, limit=limit, run=as_task, ask=partial(ask_in_a_run, source))
     rows = [{"post": each.post_id, "title": each.title, "result": each.result, "reason": each.reason} for each in outcomes]
     show_table(f"backlog-{source}", rows, f"{len(outcomes)} posts of {source}")
     if failed := list(backlog.list_failures(outcomes)):
         reasons = "; ".join(f"{outcome.post_id}: {outcome.reason}" for outcome in failed[:20])
         raise BacklogFailed(f"{len(failed)} of {len(outcomes)} posts got no cover: {reasons}")
-    return {result: sum(outcome.result == result for outcome in outcomes) for result in ("covered", "kept")}
+    return {result: sum(outcome.result == result for outcome in outcomes) for result in ("covered", "kept", "asked")}
+
+
+def ask_in_a_run(source: str, post_id: str, wishes: Wishes) -> bool:
+    """Start the run of cover-post that asks an editor about this version of a post; False where a backlog or a message has."""
+    ports, name = wiring.ports(), source.removeprefix(SITE)
+    key = run_key(name, post_id, ports.open_source(source).version(post_id))
+    wished = {wish: value for wish, value in asdict(wishes).items() if value is not None}
+    runs = PrefectRuns(ports.settings.prefect_api_url or PREFECT_API_URL.value(), ports.settings.gateway.deployment)
+    job = runs.start(Order(source=source, post_id=post_id, site=name, wishes=wished), key)
+    return job.status == "queued"
 
 
 @cache

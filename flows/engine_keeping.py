@@ -75,7 +75,7 @@ def retention(dry_run: bool = True) -> dict[str, int]:
     entries = ledger.count(old, before) if before is not None else 0
     files = sum(len(names) for names in unpublished.values())
     rows = [{"fingerprint": fingerprint, "file": name} for fingerprint, names in unpublished.items() for name in names]
-    show_table("retention", rows, f"{'would be' if dry_run else 'are'} deleted: {files} pictures, {entries} entries of the ledger")
+    show_table("retention", rows, f"{'would be' if dry_run else 'are'} deleted: {files} pictures, {entries} ledger entries")
     if not dry_run:
         files = retaining.delete_pictures(unpublished)
         entries = ledger.forget(old, before) if before is not None else 0

@@ -57,7 +57,7 @@ class Dispatcher:
                 raise NotFound(f"site {site_name!r} is not configured any more")
             if newest.payload["revision"]:
                 self.refresh(site_name, newest.payload["revision"])
-            key = _digest(site_name, post_id, self.version_of(site_name, post_id))
+            key = run_key(site_name, post_id, self.version_of(site_name, post_id))
             job = self.runs.start(Order(source=site.source, post_id=post_id, site=site_name), key)
         except Refused as exc:
             self.inbox.finish(ids, "skipped", str(exc))
@@ -75,6 +75,11 @@ class Dispatcher:
             self.inbox.finish(ids, "given up", reason)
         else:
             self.inbox.postpone(ids, pause_s(attempts), reason)
+
+
+def run_key(site: str, post_id: str, version: str) -> str:
+    """The key of the one run about this version of a post, whoever asks for it."""
+    return _digest(site, post_id, version)
 
 
 def _digest(*parts: str) -> str:

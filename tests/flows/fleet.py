@@ -14,8 +14,8 @@ import psutil
 
 from flows import wiring
 from tests.flows.conftest import Site
-from tests.services.process import Command, running
 from tests.services.prefect import PrefectServer
+from tests.services.process import Command, running
 
 PREFECT = str(Path(sys.executable).with_name("prefect"))
 SOURCE = "site:blog"
@@ -69,7 +69,8 @@ class Fleet:
         return [run for run in runs if run["parameters"].get("post_id") == post_id and run["parameters"]["source"] == SOURCE]
 
     def table(self, key):
-        found = self.ask("POST", "artifacts/filter", json={"artifacts": {"key": {"any_": [key]}}, "sort": "UPDATED_DESC", "limit": 1})
+        wanted = {"artifacts": {"key": {"any_": [key]}}, "sort": "UPDATED_DESC", "limit": 1}
+        found = self.ask("POST", "artifacts/filter", json=wanted)
         return json.loads(found[0]["data"])
 
     def told(self, happening, post_id):

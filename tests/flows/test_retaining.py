@@ -43,7 +43,7 @@ def test_only_old_pictures_that_no_post_was_given_are_found_and_deleted(site, tw
 
 
 def test_what_was_published_between_looking_and_deleting_stays(two):
-    published, looked_at = two
+    _, looked_at = two
     found = retaining.find_unpublished(time.time() + LATER)
     wiring.ports().ledger.append(Entry(site="site:blog", post_id="b", happening="published", fingerprint=looked_at))
     assert retaining.delete_pictures(found) == 0
@@ -51,7 +51,7 @@ def test_what_was_published_between_looking_and_deleting_stays(two):
 
 
 def test_a_picture_that_was_taken_back_can_still_be_put_back(site, two):
-    published, looked_at = two
+    _, looked_at = two
     assert site.run("undo", "posts/a.md", "a.md").code == 0
     assert {*retaining.find_unpublished(time.time() + LATER)} == {looked_at}
 

@@ -17,6 +17,7 @@ PARTS = [
     "picture screen",
     "cache",
     "store",
+    "ledger",
     "prefect",
 ]
 

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from generator.pipeline import CoverPainter
-from generator.request import CoverRequest
+from generator.request import CoverRequest, RedoRequest
 from integrations.errors import Refused, Unavailable
 from integrations.painter.openai_images import OpenAIImagesGenerator, PaintingService
 from tests.services.generator import ray_service
@@ -209,3 +209,15 @@ def test_the_token_stays_out_of_errors():
 def test_an_address_that_is_none_is_refused(url):
     with pytest.raises(ValueError, match=r"generator\.url"):
         generator_at(url)
+
+
+def test_a_region_painted_anew_on_our_service_is_what_this_process_would_make_of_it(generator_service):
+    from flows.painter import LazyPainter
+    from generator.options import ModelOptions
+    from generator.revision import BUNDLED_FOLDER
+
+    distant, here = generator_at(generator_service.url), LazyPainter(BUNDLED_FOLDER, ModelOptions())
+    picture = here.generate(request_for(distant, width=256, height=192))
+    request = RedoRequest(cover="0" * 64, region=(128, 0, 128, 192), width=256, height=192, prompt="一颗爱心", negative="", steps=4,
+                          guidance=1, seed=3, checkpoint=distant.checkpoint)
+    assert distant.redo(request, picture) == here.redo(request, picture)

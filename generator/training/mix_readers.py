@@ -1,6 +1,6 @@
 """Averages the weights of several readers that one was trained on from. `python -m generator.training.mix_readers OUT IN IN ...`
 
-Source: Wortsman et al. 2022, "Model soups": runs that share their start end in one valley, and its middle reads better than its rim.
+Source: Wortsman et al. 2022, "Model soups": runs with one start end in one valley, whose middle is better than its rim.
 """
 
 import argparse

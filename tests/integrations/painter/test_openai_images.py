@@ -218,6 +218,6 @@ def test_a_region_painted_anew_on_our_service_is_what_this_process_would_make_of
 
     distant, here = generator_at(generator_service.url), LazyPainter(BUNDLED_FOLDER, ModelOptions())
     picture = here.generate(request_for(distant, width=256, height=192))
-    request = RedoRequest(cover="0" * 64, region=(128, 0, 128, 192), width=256, height=192, prompt="一颗爱心", negative="", steps=4,
-                          guidance=1, seed=3, checkpoint=distant.checkpoint)
+    request = RedoRequest(cover="0" * 64, region=(128, 0, 128, 192), width=256, height=192, prompt="一颗爱心", negative="",
+                          steps=4, guidance=1, seed=3, checkpoint=distant.checkpoint)
     assert distant.redo(request, picture) == here.redo(request, picture)

@@ -27,7 +27,7 @@ SHORTEST_S = 10
 """Prefect waits no less for what does not come."""
 BLOCK = "fengmian-people"
 ALL_FLOWS = (*FLOWS, "sweep", "verify-published", "retention", "weekly-report")
-LINK = "{{ flow_run|ui_url }}"
+LINK = "{{ flow_run.parameters.source }} {{ flow_run.parameters.post_id }}\n{{ flow_run|ui_url or flow_run.id }}"
 
 
 @dataclass(frozen=True, kw_only=True)

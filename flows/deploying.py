@@ -25,7 +25,7 @@ from flows.site_settings import SITE, SiteSettings
 
 OURS, OF_A_SITE = "fengmian", "fengmian-site"
 """Tags by which our deployments are known."""
-Done = Literal["made", "changed", "as it was", "paused"]
+Done = Literal["made", "changed", "as it was", "unscheduled"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +87,8 @@ def deploy(server: PrefectServer, settings: Settings, folder: Path) -> Iterator[
     yield f"work pool {pool}", _bring_pool(server, pool)
     for each in wanted:
         yield each.full_name, _bring(server, _fields(each, pool, folder, schedules[each.full_name]), each)
-    for name in _pause_others(server, {each.full_name for each in wanted}):
-        yield name, "paused"
+    for name in _unschedule_others(server, {each.full_name for each in wanted}):
+        yield name, "unscheduled"
 
 
 def _bring_pool(server: PrefectServer, name: str) -> Done:
@@ -149,12 +149,14 @@ def _cron(schedule: Any) -> tuple[str, str]:
     return getattr(schedule, "cron", ""), getattr(schedule, "timezone", "") or "UTC"
 
 
-def _pause_others(server: PrefectServer, wanted: set[str]) -> list[str]:
-    """Backlogs of sites that the settings know no longer: paused, not deleted, for their history is somebody's."""
+def _unschedule_others(server: PrefectServer, wanted: set[str]) -> list[str]:
+    """Backlogs of sites that the settings know no longer run no more; what they did is somebody's history and stays."""
     of_sites = DeploymentFilter(tags=DeploymentFilterTags(all_=[OF_A_SITE]))
     found = server.ask(lambda client: client.read_deployments(deployment_filter=of_sites)) or []
-    others = {f"{engine.cover_backlog.name}/{each.name}": each for each in found if not each.paused}
+    others = {f"{engine.cover_backlog.name}/{each.name}": each for each in found if each.schedules}
     gone = sorted(set(others) - wanted)
     for name in gone:
-        server.ask(lambda client, one=others[name]: client.pause_deployment(one.id))  # type: ignore[misc]
+        for schedule in others[name].schedules:
+            server.ask(lambda client, of=others[name].id, one=schedule.id: client.delete_deployment_schedule(  # type: ignore[misc]
+                of, one))
     return gone

@@ -1,12 +1,15 @@
 """What deploy/ shows is what the code knows."""
 
+import importlib
 import re
 import subprocess
 
 import yaml
 
 from flows import engine
-from flows.settings import load_settings
+from flows.deploying import plan
+from flows.record import Wishes
+from flows.settings import Settings, load_settings
 from tests.flows.conftest import REPOSITORY
 
 DEPLOY = REPOSITORY / "deploy"
@@ -27,11 +30,25 @@ def test_every_example_setting_is_known_and_valid_in_a_shell(site, monkeypatch, 
     assert len(variables) == text.count("\nFENGMIAN_")
 
 
+def deployments():
+    return yaml.safe_load((DEPLOY / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+
+
 def test_every_deployment_names_a_flow_and_parameters_that_it_takes():
-    content = yaml.safe_load((DEPLOY / "prefect.yaml").read_text(encoding="utf-8"))
-    for deployment in content["deployments"]:
-        flow = getattr(engine, deployment["entrypoint"].removeprefix("flows.engine."))
-        given = dict(deployment["parameters"])
+    for deployment in deployments():
+        module, _, name = deployment["entrypoint"].rpartition(".")
+        flow, given = getattr(importlib.import_module(module), name), dict(deployment.get("parameters", {}))
         if flow is engine.cover_post:
             given["post_id"] = "a.md"
-        assert flow.validate_parameters(given)["wishes"].write is True
+        assert flow.validate_parameters(given).get("wishes", Wishes(write=True)).write is True
+
+
+def test_what_keeps_a_fleet_in_order_is_the_same_by_prefect_deploy_and_by_fengmian_deploy():
+    def told(each):
+        schedules = [(one["cron"], one["timezone"]) for one in each.get("schedules", [])]
+        return each["entrypoint"], (each["description"], schedules, each.get("parameters", {}), each.get("concurrency_limit"))
+
+    ours = {each.entrypoint: (each.description, [(each.cron, each.timezone)], dict(each.parameters), each.at_once)
+            for each in plan(Settings()) if each.name == "fleet"}
+    assert dict(told(each) for each in deployments() if each["name"] == "fleet") == ours
+    assert len(ours) == 4

@@ -117,17 +117,17 @@ def test_everything_is_registered_once_and_again_nothing_changes(fleet, monkeypa
     assert [name for name, what in done(fleet).items() if what != "as it was"] == ["cover-backlog/blog"]
 
 
-def test_the_backlog_of_a_site_that_is_no_more_is_paused_and_comes_back_with_it(fleet, monkeypatch, server):
+def test_the_backlog_of_a_site_that_is_no_more_is_not_run_and_comes_back_with_it(fleet, monkeypatch, server):
     old = f"old-{uuid.uuid4().hex[:6]}"
     fleet.settle(monkeypatch, SITES=json.dumps({old: {**BLOG, "schedule": "0 4 * * *"}}))
     done(fleet)
     settle(fleet, monkeypatch)
-    assert done(fleet)[f"cover-backlog/{old}"] == "paused"
-    assert server.deployment(f"cover-backlog/{old}")["paused"] is True
+    assert done(fleet)[f"cover-backlog/{old}"] == "unscheduled"
+    assert server.deployment(f"cover-backlog/{old}")["schedules"] == []
     assert f"cover-backlog/{old}" not in done(fleet)
     fleet.settle(monkeypatch, SITES=json.dumps({old: {**BLOG, "schedule": "0 4 * * *"}}))
     assert done(fleet)[f"cover-backlog/{old}"] == "changed"
-    assert server.deployment(f"cover-backlog/{old}")["paused"] is False
+    assert len(server.deployment(f"cover-backlog/{old}")["schedules"]) == 1
 
 
 def test_what_is_no_schedule_address_or_server_is_refused_before_anything_changes(fleet, monkeypatch, server):

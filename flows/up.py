@@ -12,6 +12,8 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
 
+import httpx
+
 from flows.errors import SettingsError
 from flows.up_record import Running, UpFolder, end
 from flows.up_services import Service
@@ -57,6 +59,7 @@ class Supervisor:
         self._folder, self._log = folder, log
         self._state = {each.name: Running(name=each.name, url=each.url, since=time.time()) for each in services}
         self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._last: dict[str, str] = {}
         self._changed = asyncio.Condition()
 
     async def run(self) -> None:
@@ -88,37 +91,46 @@ class Supervisor:
                 return
             failures = 0 if time.time() - began > STEADY_S else failures + 1
             pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** max(failures - 1, 0))
-            self._say(service.name, f"ended with {code}; started again in {pause_s:g} s")
-            await self._set(service.name, state="crashed", pid=0, detail=f"ended with {code}: {last}"[:300],
+            detail = f"ended with {code}: {last}"[:300]
+            self._say(service.name, f"{detail}; started again in {pause_s:g} s")
+            await self._set(service.name, state="crashed", pid=0, detail=detail,
                             restarts=self._state[service.name].restarts + 1)
             await asyncio.sleep(pause_s)
 
     async def _run(self, service: Service) -> tuple[int, str]:
-        """Exit code and last line of one process, once it and its children have ended."""
+        """Exit code and last words of one process, once it and its children have ended."""
+        try:
+            await asyncio.to_thread(service.before or (lambda: None))
+        except httpx.HTTPError as exc:
+            return 1, f"{type(exc).__name__}: {exc}"
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **service.environment, **self._folder.mark(service.name)}
-        process = await asyncio.create_subprocess_exec(
-            *service.words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            env=environment, start_new_session=True, limit=LINE_BYTES)
+        said, says = os.pipe()  # of our own: asyncio takes no process for ended while its children still hold asyncio's pipe
+        try:
+            process = await asyncio.create_subprocess_exec(*service.words, stdin=asyncio.subprocess.DEVNULL, stdout=says,
+                                                           stderr=says, env=environment, start_new_session=True)
+        finally:
+            os.close(says)
         self._processes[service.name] = process
+        telling = asyncio.create_task(self._tell(service.name, said))
         await self._set(service.name, state="starting", pid=process.pid, detail="")
-        telling = asyncio.create_task(self._tell(service.name, process))
         code = await process.wait()
         await asyncio.to_thread(end, self._folder.family(service.name), PATIENCE_S)
-        return code, await telling
+        await asyncio.wait([telling], timeout=PATIENCE_S)
+        return code, self._last.get(service.name, "")
 
-    async def _tell(self, name: str, process: asyncio.subprocess.Process) -> str:
-        """Put what it says into the log; its last words."""
-        assert process.stdout is not None
-        last = ""
+    async def _tell(self, name: str, said: int) -> None:
+        """Put what it says into the log, until nobody can say anything more."""
+        reader = asyncio.StreamReader(limit=LINE_BYTES)
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(said, "rb"))
         while True:
             try:
-                line = await process.stdout.readline()
+                line = await reader.readline()
             except ValueError:  # a line beyond all measure; the reader has thrown it away
                 continue
             if not line:
-                return last
+                return
             if text := line.decode("utf-8", "backslashreplace").rstrip():
-                last = text.strip()
+                self._last[name] = text.strip()
                 self._say(name, text)
 
     async def _look(self) -> None:

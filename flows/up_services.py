@@ -1,6 +1,5 @@
 """What `fengmian up` keeps running, made from the settings: which processes, where each listens, how its health is asked."""
 
-import importlib.util
 import ipaddress
 import os
 import sys
@@ -14,8 +13,8 @@ import httpx
 
 from flows.errors import SettingsError
 from flows.settings import PREFIX, Settings
+from flows.up_runs import put_back
 
-POOL = "fengmian"
 DEFAULT_API_URL = "http://127.0.0.1:4200/api"
 PROBE_S = 5.0
 TIMEOUT_SHARE = 0.8
@@ -29,7 +28,7 @@ Probe = Callable[[float], bool]
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """One process. url: where people find it. setting: what moves it from there. probe: None for a job, which is done when it
-    has ended well. needs: what must be healthy, or done, before it is started.
+    has ended well. needs: what must be healthy, or done, before it is started. before: done then, while it does not run.
     """
 
     name: str
@@ -41,31 +40,29 @@ class Service:
     port: int = 0
     probe: Probe | None = None
     needs: tuple[str, ...] = ()
+    before: Callable[[], None] | None = None
 
 
 def make_services(settings: Settings, folder: Path) -> tuple[Service, ...]:
     """The processes in the order in which they start. folder: the site's own, where fengmian.yaml lies. Raises SettingsError."""
     api_url = settings.prefect_api_url.rstrip("/") or DEFAULT_API_URL
     server = _make_server(api_url, settings)
+    pool = settings.fleet.work_pool
     generator = () if settings.generator.url else (_make_generator(settings),)
     common = _common_environment(settings, folder, api_url)
     needs = ("server",) if server else ()
     register = Service(name="deployments", words=deploy_words(), needs=needs, environment=common)
     worker = Service(
-        name="worker", words=(_program("prefect"), "worker", "start", "--pool", POOL, "--type", "process", "--name", "up"),
+        name="worker", words=(_program("prefect"), "worker", "start", "--pool", pool, "--type", "process", "--name", "up"),
         environment={**common, **QUICK, **_distant_painting(settings)}, needs=(*needs, "deployments"),
-        probe=partial(_is_online, api_url))
+        probe=partial(_is_online, api_url, pool), before=partial(put_back, api_url, pool) if server else None)
     gateway = (_make_gateway(settings, common, needs),) if settings.gateway.pepper.get_secret_value() else ()
     return (*server, *generator, register, worker, *gateway)
 
 
 def deploy_words() -> tuple[str, ...]:
     """The command that registers the deployments."""
-    if importlib.util.find_spec("flows.cli_deploy"):
-        return (sys.executable, "-m", "flows.cli", "deploy")
-    prefect, file = _program("prefect"), Path(__file__).parents[1] / "deploy" / "prefect.yaml"
-    return ("sh", "-ec", '"$0" --no-prompt work-pool create --type process --overwrite "$1"; '
-            '"$0" --no-prompt deploy --all --prefect-file "$2"', prefect, POOL, str(file))
+    return (sys.executable, "-m", "flows.cli", "deploy")
 
 
 def prefect_environment(settings: Settings, api_url: str = "") -> dict[str, str]:
@@ -150,10 +147,10 @@ def _answers(url: str, since: float) -> bool:
         return False
 
 
-def _is_online(api_url: str, since: float) -> bool:
+def _is_online(api_url: str, pool: str, since: float) -> bool:
     """Whether the server has lately heard from the worker that was started then."""
     try:
-        answer = httpx.post(f"{api_url}/work_pools/{POOL}/workers/filter", json={}, timeout=PROBE_S, trust_env=False)
+        answer = httpx.post(f"{api_url}/work_pools/{pool}/workers/filter", json={}, timeout=PROBE_S, trust_env=False)
         workers = answer.raise_for_status().json()
     except (httpx.HTTPError, ValueError):
         return False

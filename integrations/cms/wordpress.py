@@ -63,7 +63,8 @@ class WordPressPosts(PostSource, ChangedPosts):
         """
         post = self._post(post_id)
         if post["status"] not in self._statuses:
-            raise NotFound(f"wordpress: post {post_id} has the status {post['status']!r}; covers are for {', '.join(self._statuses)}")
+            wanted = ", ".join(self._statuses)
+            raise NotFound(f"wordpress: post {post_id} has the status {post['status']!r}; covers are for {wanted}")
         return version_of(self._article(post, post_id), post["status"])
 
     def check_writable(self, post_id: str) -> None:

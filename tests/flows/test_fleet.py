@@ -15,9 +15,9 @@ POST = "a.md"
 @pytest.fixture
 def fleet(site, monkeypatch, prefect_server):
     pool = f"pool-{uuid.uuid4().hex[:8]}"
+    blog = {"kind": "markdown", "folder": str(site.posts), "out": str(site.folder / "covers")}
     site.settle(monkeypatch, PREFECT_API_URL=prefect_server.api_url, FLEET__WORK_POOL=pool, FLEET__SILENT_S="4",
-                CACHE__HOLD_S="5", GENERATOR__STEPS="40", SITES=json.dumps({"blog": {"kind": "markdown", "folder": str(site.posts),
-                                                                 "out": str(site.folder / "covers")}}))
+                CACHE__HOLD_S="5", GENERATOR__STEPS="40", SITES=json.dumps({"blog": blog}))
     site.post(POST, ENGLISH)
     fleet = Fleet(site, prefect_server, pool)
     assert site.run("deploy").code == 0

@@ -1,5 +1,6 @@
 """The generator of one process: CoverPainter behind a Batcher, with torch and the weights loaded at the first picture."""
 
+import importlib.util
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from generator.batching import Batcher
     from generator.edit import Editor
     from generator.pipeline import CoverPainter
+
+OR_ELSEWHERE = ", or let another machine paint: set generator.url"
+
+
+def check_torch(what: str, otherwise: str = "", extra: str = "generator") -> None:
+    """Raise SettingsError where `what` cannot be done, because torch is not installed. extra: of the package, that brings it."""
+    if importlib.util.find_spec("torch") is None:
+        raise SettingsError(f"{what} needs torch, which is not installed: pip install 'fengmian[{extra}]'{otherwise}")
 
 
 class LazyPainter(ImageGenerator):
@@ -44,6 +53,7 @@ class LazyPainter(ImageGenerator):
 
         What several threads ask for is painted together; the main thread has nobody to share with.
         """
+        check_torch("painting here", OR_ELSEWHERE)
         if threading.current_thread() is threading.main_thread():
             return self._painter.generate(request, progress)
         ticket = self._batcher.submit(request, caller=threading.current_thread().name, progress=progress)
@@ -54,6 +64,7 @@ class LazyPainter(ImageGenerator):
 
     def redo(self, request: RedoRequest, picture: CoverImage) -> CoverImage:
         """`picture` with a region painted anew. Raises GeneratorError, and ValueError for a checkpoint that is not loaded."""
+        check_torch("painting here", OR_ELSEWHERE)
         from generator.edit import Brush
         from generator.masks import create_rectangular_mask
 
@@ -66,6 +77,7 @@ class LazyPainter(ImageGenerator):
     def generate_many(self, requests: Sequence[CoverRequest],
                       progress: Callable[[int, int], None] | None = None) -> Iterator[CoverImage]:
         """Their pictures in order, in batches as large as the options and the memory allow. progress hears about each."""
+        check_torch("painting here", OR_ELSEWHERE)
         from generator.pipeline import Order
 
         for first in range(0, len(requests), self._options.max_batch):
@@ -75,6 +87,7 @@ class LazyPainter(ImageGenerator):
     @cached_property
     def editor(self) -> "Editor":
         """Edits pictures with these weights."""
+        check_torch("painting here", OR_ELSEWHERE)
         from generator.edit import Editor
 
         return Editor(self._painter)

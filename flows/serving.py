@@ -4,6 +4,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from flows.painter import check_torch
 from flows.wiring import ports
 from generator.request import CoverImage
 from integrations.errors import Refused
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 def build_service() -> "Service":
     """The service with the configured weights; loads none yet. Raises SettingsError, CheckpointError."""
+    check_torch("the generator service", extra="service")
     from generator.service.app import Service
     from generator.service.desk import Desk, DeskLimits
     from generator.service.editing import EditDesk
@@ -83,9 +85,9 @@ def serve() -> None:
     """Serve until a signal comes: then no new request is taken, and those that are there are finished."""
     import uvicorn
 
+    chosen, service = ports().settings.service, build_service()
     from generator.service.app import build_app as build
 
-    chosen, service = ports().settings.service, build_service()
     server = uvicorn.Server(uvicorn.Config(build(service), host=chosen.host, port=chosen.port, log_level="warning",
                                            timeout_graceful_shutdown=int(chosen.deadline_s), server_header=False))
     log.warning("service: %s at http://%s:%d%s", service.desk.painter.checkpoint, chosen.host, chosen.port,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.errors import BadInput, CoverRejected, SettingsError
-from flows.painter import LazyPainter
+from flows.painter import LazyPainter, check_torch
 from flows.parsing import parse_size
 from flows.settings import Settings, load_settings
 from flows.site_settings import SITE, SiteSettings
@@ -162,6 +162,7 @@ class Ports:
         """The extractive one, or T5 where one is configured."""
         chosen = self.settings.summarizer
         if chosen.kind == "t5":
+            check_torch("summarizer.kind t5", ", or set it to extractive")
             self._hush_loading()
             from integrations.summarizer.t5 import T5Settings, T5Summarizer
             return T5Summarizer(
@@ -190,6 +191,7 @@ class Ports:
         safety = self.settings.safety
         if not safety.nsfw_model:
             return None
+        check_torch("safety.nsfw_model")
         self._hush_loading()
         from integrations.safety.nsfw import PictureRules, TransformersPictureScreen
         with _building("safety"):

@@ -3,11 +3,20 @@
 import json
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from prefect.artifacts import create_table_artifact
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterKey,
+    DeploymentFilter,
+    DeploymentFilterName,
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
 
@@ -76,6 +85,17 @@ class PrefectRuns(Runs):
             raise NotFound(f"job {job_id} does not exist")
         if answer.status == SetStateStatus.WAIT:
             raise Unavailable(f"prefect: job {job_id} cannot be cancelled just now")
+
+    def count(self) -> dict[Status, int]:
+        """How many runs of the deployment there are in each state; one question a state."""
+        of_ours = DeploymentFilter(name=DeploymentFilterName(any_=[self._deployment.partition("/")[2]]))
+        counts: dict[Status, int] = {}
+        for status in get_args(Status):
+            kinds = FlowRunFilterStateType(any_=[kind for kind, meant in STATUS.items() if meant == status])
+            wanted = FlowRunFilter(state=FlowRunFilterState(type=kinds))
+            counts[status] = self._ask(lambda client, wanted=wanted: client.count_flow_runs(  # type: ignore[misc]
+                deployment_filter=of_ours, flow_run_filter=wanted)) or 0
+        return counts
 
 
 def _rows(data: Any) -> list[dict[str, Any]]:

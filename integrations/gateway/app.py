@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 
 from integrations.gateway import answers, receiving, routes
 from integrations.gateway.callbacks import Callbacks
@@ -12,6 +12,7 @@ from integrations.gateway.desk import Desk
 from integrations.gateway.dispatch import Dispatcher
 from integrations.gateway.guard import BodyGate, KeyGate
 from integrations.gateway.jobs import Jobs
+from integrations.gateway.metrics import AnswerCounter, CountedQueue, Metrics
 from integrations.gateway.views import Health
 from integrations.gateway.watching import Watcher
 from integrations.gateway.working import Sweeper, Worker
@@ -25,8 +26,11 @@ def build_app(desk: Desk) -> FastAPI:
     """The app. Its workers run while it does; any number of them may share the desk's databases."""
     jobs = Jobs(desk.runs)
     watcher = Watcher(jobs, desk.tally, desk.limits.poll_s)
-    dispatcher = Dispatcher(inbox=desk.inbox, runs=desk.runs, sites=desk.sites, version_of=desk.version_of, refresh=desk.refresh)
-    callbacks = Callbacks(outbox=desk.outbox, runs=desk.runs, courier=desk.courier, pepper=desk.pepper)
+    metrics = Metrics(desk, lambda: watcher.watched)
+    inbox, outbox = (CountedQueue(queue, name, metrics.finished)
+                     for name, queue in (("webhooks", desk.inbox), ("callbacks", desk.outbox)))
+    dispatcher = Dispatcher(inbox=inbox, runs=desk.runs, sites=desk.sites, version_of=desk.version_of, refresh=desk.refresh)
+    callbacks = Callbacks(outbox=outbox, runs=desk.runs, courier=desk.courier, pepper=desk.pepper)
     sweeper = Sweeper(lambda: (desk.inbox.forget(KEEP_S), desk.outbox.forget(KEEP_S)))
 
     def dispatch() -> int:
@@ -59,6 +63,11 @@ def build_app(desk: Desk) -> FastAPI:
         """The gateway answers."""
         return Health()
 
+    @app.get("/metrics", include_in_schema=False)
+    def tell_metrics() -> Response:
+        return Response(metrics.as_text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
     app.add_middleware(BodyGate, limits=desk.limits)
-    app.add_middleware(KeyGate, desk=desk)  # added last, so it stands first: nobody's body is read without a key
+    app.add_middleware(KeyGate, desk=desk)  # stands before the body's: nobody's body is read without a key
+    app.add_middleware(AnswerCounter, metrics=metrics)  # added last, so it stands first
     return app

@@ -3,11 +3,13 @@
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import get_args
 
 from integrations.errors import NotFound
-from integrations.gateway.ports import Job, Order, Picture, Runs
+from integrations.gateway.ports import Job, Order, Picture, Runs, Status
 
 
 class MemoryRuns(Runs):
@@ -39,6 +41,11 @@ class MemoryRuns(Runs):
             raise NotFound(f"job {job_id} does not exist")
         if not self._jobs[job_id].is_over:
             self._jobs[job_id] = replace(self._jobs[job_id], status="cancelled", ended_at=time.time())
+
+    def count(self) -> dict[Status, int]:
+        """How many there are in each state."""
+        seen = Counter(job.status for job in self._jobs.values())
+        return {status: seen[status] for status in get_args(Status)}
 
     def go_on(self, job_id: str) -> None:
         """The run is at work."""

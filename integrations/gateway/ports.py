@@ -79,6 +79,10 @@ class Runs(Protocol):
         """Ask a run to end. One that is over stays as it is. Raises NotFound."""
         ...
 
+    def count(self) -> dict[Status, int]:
+        """How many jobs there are in each state, of all that the engine remembers."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Admission:
@@ -146,6 +150,14 @@ class Taken(Item):
     added_at: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """What is still to be done, due or not. oldest_s: how long the oldest of it has waited; 0 where there is nothing."""
+
+    count: int
+    oldest_s: float
+
+
 class Queue(Protocol):
     """Things to be done that survive every process. Every call raises Unavailable."""
 
@@ -167,6 +179,10 @@ class Queue(Protocol):
 
     def forget(self, older_than_s: float) -> int:
         """Drop what was finished longer ago; how many."""
+        ...
+
+    def backlog(self) -> Backlog:
+        """What is still to be done."""
         ...
 
 

@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from integrations.gateway.ports import Item, Queue, Taken
+from integrations.gateway.ports import Backlog, Item, Queue, Taken
 from integrations.gateway.tables import Database, items
 
 
@@ -55,6 +55,13 @@ class SqlQueue(Queue):
         with self._database.begin() as db:
             dropped = db.execute(delete(items).where(self._mine, items.c.finished_at < self._clock() - older_than_s))
             return int(dropped.rowcount)
+
+    def backlog(self) -> Backlog:
+        """What is still to be done."""
+        left = select(func.count(), func.min(items.c.added_at)).where(self._mine, items.c.finished_at.is_(None))
+        with self._database.begin() as db:
+            count, oldest = db.execute(left).one()
+        return Backlog(count=count, oldest_s=max(0.0, self._clock() - oldest) if count else 0.0)
 
     def _set(self, ids: Collection[str], **values: Any) -> None:
         if ids:

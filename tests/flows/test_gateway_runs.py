@@ -119,6 +119,17 @@ def test_several_are_found_in_one_question_and_unknown_ones_are_left_out(engine)
     assert engine.runs.find([]) == {}
 
 
+def test_jobs_are_counted_by_state(engine):
+    before = engine.runs.count()
+    queued, running, done = (start(engine) for _ in range(3))
+    engine.go_on(running.id)
+    engine.succeed(done.id)
+    after = engine.runs.count()
+    grown = {status: after[status] - before[status] for status in after}
+    assert grown == {"queued": 1, "running": 1, "waiting": 0, "succeeded": 1, "failed": 0, "cancelled": 0}
+    assert find(engine, queued).status == "queued"
+
+
 def test_a_queued_job_is_cancelled_at_once_and_one_that_is_over_stays(engine):
     job, done = start(engine), start(engine)
     engine.runs.cancel(job.id)

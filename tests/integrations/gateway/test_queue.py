@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from integrations.errors import Refused, Unavailable
-from integrations.gateway.ports import Item
+from integrations.gateway.ports import Backlog, Item
 from integrations.gateway.queue import SqlQueue
 from integrations.gateway.tables import Database, items, schema
 
@@ -47,6 +47,18 @@ def test_the_oldest_comes_first(queue, clock):
         clock.now += 1
         queue.add([an_item(number)])
     assert [taken.id for taken in queue.take(2, 30)] == ["id 3", "id 1"]
+
+
+def test_the_backlog_is_all_that_is_not_finished_and_how_long_the_oldest_has_waited(queue, clock):
+    assert queue.backlog() == Backlog(count=0, oldest_s=0)
+    queue.add([an_item(1)])
+    clock.now += 60
+    queue.add([an_item(2)])
+    queue.take(1, 30)
+    queue.postpone(["id 2"], 900)
+    assert queue.backlog() == Backlog(count=2, oldest_s=60)
+    queue.finish(["id 1"], "started")
+    assert queue.backlog() == Backlog(count=1, oldest_s=0)
 
 
 def test_an_item_whose_worker_died_comes_again_when_its_lease_ends(queue, clock):

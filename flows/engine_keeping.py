@@ -8,7 +8,7 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_API_URL
 
-from flows import report, retaining, verifying, wiring
+from flows import report, retaining, steps, verifying, wiring
 from flows.artifacts import as_data_uri, show_table
 from flows.errors import BadInput, NotAsPublished
 from flows.prefect_server import PrefectServer
@@ -24,7 +24,7 @@ def sweep() -> dict[str, int]:
     """Runs that died are started again, open reviews reminded of; how many had which result. Safe to run at any time."""
     ports = wiring.ports()
     fleet = PrefectFleet(PrefectServer(ports.settings.prefect_api_url or PREFECT_API_URL.value()))
-    findings = Sweep(fleet=fleet, settings=ports.settings.fleet, version_of=_version_of, review_of=_review_of,
+    findings = Sweep(fleet=fleet, settings=ports.settings.fleet, version_of=steps.tell_version, review_of=_review_of,
                      now=time.time()).sweep()
     log = get_run_logger()
     for finding in findings:
@@ -32,10 +32,6 @@ def sweep() -> dict[str, int]:
             log.warning("run %s, post %r: %s", finding.run.id, finding.run.post_id, finding.reason)
     show_table("sweep", [_row(finding) for finding in findings], f"{len(findings)} runs that needed something")
     return _count([finding.result for finding in findings])
-
-
-def _version_of(source: str, post_id: str) -> str:
-    return wiring.ports().open_source(source).version(post_id)
 
 
 def _review_of(source: str) -> ReviewSettings | None:

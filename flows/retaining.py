@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 
 from flows import wiring
+from flows.errors import BadInput
+from integrations.errors import NotFound, Refused
 from integrations.ports import Happening
 from integrations.storage.naming import fingerprint_in
 
@@ -14,7 +16,8 @@ FORGETTABLE: tuple[Happening, ...] = ("painted", "reviewed")
 
 
 def find_unpublished(now: float) -> dict[str, list[str]]:
-    """Stored pictures by fingerprint that are older than retention.pictures_days and that no published entry names.
+    """Stored pictures by fingerprint that are older than retention.pictures_days and that no published entry names, nor the post
+    that they were painted for: a run may have died between writing the post and telling the ledger.
 
     Raises Unavailable, Refused.
     """
@@ -23,9 +26,10 @@ def find_unpublished(now: float) -> dict[str, list[str]]:
     names: defaultdict[str, list[str]] = defaultdict(list)
     for name in ports.store.list_names(older_than):
         names[fingerprint_in(name)].append(name)
-    published = _list_published()
+    published, painted_for = _list_published(), _list_painted()
     return {fingerprint: found for fingerprint, found in names.items()
-            if fingerprint not in published and not _is_young(fingerprint, older_than)}
+            if fingerprint not in published and not _is_young(fingerprint, older_than)
+            and not any(_is_shown(fingerprint, *post) for post in painted_for[fingerprint])}
 
 
 def delete_pictures(unpublished: Mapping[str, Collection[str]]) -> int:
@@ -49,6 +53,24 @@ def find_forgettable(now: float) -> float | None:
 
 def _list_published(since: float = 0) -> set[str]:
     return {entry.fingerprint for entry in wiring.ports().ledger.entries(happening="published", since=since)}
+
+
+def _list_painted() -> defaultdict[str, set[tuple[str, str]]]:
+    """For which posts, by source and id, each picture was painted."""
+    posts: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for entry in wiring.ports().ledger.entries(happening="painted"):
+        posts[entry.fingerprint].add((entry.site, entry.post_id))
+    return posts
+
+
+def _is_shown(fingerprint: str, source: str, post_id: str) -> bool:
+    """Whether the post names the picture; taken for granted where that cannot be told."""
+    try:
+        return fingerprint in wiring.ports().open_source(source).read(post_id).cover
+    except NotFound:
+        return False
+    except (Refused, BadInput):
+        return True
 
 
 def _is_young(fingerprint: str, older_than: float) -> bool:

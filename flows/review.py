@@ -235,7 +235,7 @@ def _note(draft: Draft, candidates: tuple[Candidate, ...], answer: Answer, numbe
     content = {"question": number, "decision": answer.decision, "pick": answer.pick, "shown": shown,
                "editor": answer.editor.strip(), "reason": answer.reason.strip(), "alt_text": answer.alt_text.strip(),
                "prompt": answer.prompt.strip(), "region": answer.region.strip(), "style": draft.style.name,
-               "version": wiring.ports().open_source(draft.source).version(draft.article.id)}
+               "version": steps.tell_version(draft.source, draft.article.id)}
     ledger, source, post_id = wiring.ports().ledger, draft.source, draft.article.id
     happening: Literal["rejected", "reviewed"] = "rejected" if answer.decision == "reject" else "reviewed"
     told = ledger.entries(site=source, post_id=post_id, happening=happening)

@@ -20,7 +20,7 @@ from flows.errors import BadInput, CoverRejected, OverBudget
 from flows.parsing import parse_size
 from flows.record import CoverRecord, Painted, Stopwatch, Wishes
 from generator.request import CoverImage, CoverRequest, RedoRequest
-from integrations.errors import Unavailable
+from integrations.errors import NotFound, Unavailable
 from integrations.pictures import decode, encode
 from integrations.ports import CachedCover, Entry, PostCover, StoredFile, Verdict, Written
 from integrations.storage.naming import holds, object_name
@@ -323,7 +323,17 @@ def was_rejected(source: str, post_id: str) -> bool:
     if ports.site(source) is None:
         return False
     last = next(ports.ledger.entries(site=source, post_id=post_id, happening="rejected", newest_first=True), None)
-    return last is not None and last.content["version"] == ports.open_source(source).version(post_id)
+    return last is not None and last.content["version"] == tell_version(source, post_id)
+
+
+def tell_version(source: str, post_id: str) -> str:
+    """The post's version; "" for one that can be read and has none yet, such as a draft. Raises as reading does."""
+    posts = wiring.ports().open_source(source)
+    try:
+        return posts.version(post_id)
+    except NotFound:
+        posts.read(post_id)  # raises again for a post that is gone
+        return ""
 
 
 def note_publication(source: str, record: CoverRecord, written: Written) -> None:

@@ -1,5 +1,6 @@
 """What may be deleted and what never, in a folder and in a real bucket."""
 
+import re
 import time
 
 import pytest
@@ -48,6 +49,27 @@ def test_what_was_published_between_looking_and_deleting_stays(two):
     wiring.ports().ledger.append(Entry(site="site:blog", post_id="b", happening="published", fingerprint=looked_at))
     assert retaining.delete_pictures(found) == 0
     assert all(wiring.ports().store.get(name) for name in found[looked_at])
+
+
+def test_a_picture_that_its_post_names_stays_though_the_ledger_does_not_know(site, two):
+    """As where a run died between writing the post and telling the ledger."""
+    _, looked_at = two
+    file, post = wiring.ports().cache.find(looked_at).files[0], site.posts / "a.md"
+    whole = post.read_text()
+    post.write_text(re.sub(r'(?m)^image = .*', f'image = "https://cdn.example.org/{file.name}"', whole))
+    assert file.name in post.read_text()
+    assert retaining.find_unpublished(time.time() + LATER) == {}
+    post.write_text(whole)
+    assert {*retaining.find_unpublished(time.time() + LATER)} == {looked_at}
+
+
+def test_a_picture_whose_post_cannot_be_read_stays_and_one_whose_post_is_gone_does_not(site, two):
+    _, looked_at = two
+    post = site.posts / "a.md"
+    post.write_bytes(b"---\ntitle: [\n---\n")
+    assert retaining.find_unpublished(time.time() + LATER) == {}
+    post.unlink()
+    assert {*retaining.find_unpublished(time.time() + LATER)} == {looked_at}
 
 
 def test_a_picture_that_was_taken_back_can_still_be_put_back(site, two):

@@ -1,5 +1,6 @@
 """The whole story with a real WordPress as the source: from a post's words to its featured image, and back."""
 
+import json
 import urllib.request
 
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from flows import steps, wiring
 from flows.cover_backlog import cover_backlog
 from flows.cover_post import cover_post, plainly
-from flows.errors import BadInput
+from flows.errors import BadInput, CoverRejected
 from flows.record import Wishes
+from flows.review import Answer
+from integrations.errors import NotFound
 from integrations.ports import Written
 from tests.flows.conftest import CHINESE
 from tests.integrations.cms.desks import Blog
@@ -91,3 +94,26 @@ def test_a_folder_of_files_still_needs_a_place_that_readers_reach(site):
     wiring.use(None)
     with pytest.raises(BadInput, match="give a folder of the site"):
         cover_post("posts", "a.md", Wishes(write=True), plainly)
+
+
+def test_a_draft_that_is_ordered_by_its_id_can_be_reviewed_and_is_not_asked_about_again_once_rejected(
+        site, monkeypatch, wordpress, blog):
+    review = {"policy": "always", "candidates": 1}
+    site.settle(monkeypatch, SITES=json.dumps({"blog": {"kind": "wordpress", "url": wordpress.url, "user": "editor",
+                                                        "password": wordpress.passwords["editor"], "review": review}}))
+    wiring.use(None)
+    wiring.ports().generator = site.painter
+    draft = blog.add("云原生架构的设计思路", WORDS, status="draft")
+
+    def answer(proposal):
+        return Answer(decision=decision, editor="林", reason="太暗", alt_text="云", sheet=proposal.sheet)
+
+    decision = "reject"
+    with pytest.raises(CoverRejected, match="太暗"):
+        cover_post("site:blog", draft, Wishes(), review=answer)
+    assert cover_post("site:blog", draft, Wishes(only_missing=True), review=answer).status == "kept"
+    decision = "approve"
+    assert cover_post("site:blog", draft, Wishes(), review=answer).written
+    blog.ask("DELETE", f"posts/{draft}&force=true")
+    with pytest.raises(NotFound):
+        steps.tell_version("site:blog", draft)

@@ -1,0 +1,2 @@
+-- Runs once, when PostgreSQL makes its cluster. The database fengmian is there already.
+CREATE DATABASE prefect OWNER fengmian;

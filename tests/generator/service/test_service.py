@@ -15,6 +15,7 @@ import httpx
 import numpy as np
 import openai
 import pytest
+import torch
 from PIL import Image
 
 from generator.pipeline import CoverPainter
@@ -25,6 +26,15 @@ from tests.services.generator import uvicorn_service
 from tests.services.process import or_skip
 
 WAIT_S = 120
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As many as the service has: another number adds up in another order, and the last bit differs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
+import torch
 from PIL import Image
 
 from generator.pipeline import CoverPainter
@@ -21,6 +22,15 @@ from integrations.errors import Refused, Unavailable
 from integrations.painter.openai_images import OpenAIImagesGenerator, PaintingService
 from tests.services.generator import ray_service
 from tests.services.process import or_skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As many as the service has: another number adds up in another order, and the last bit differs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def no_fetch(url):

@@ -64,6 +64,14 @@ class Fleet:
             time.sleep(0.3)
         return state
 
+    def sweep_until(self, found, within_s):
+        """Sweep again and again, as the schedule does."""
+        deadline = time.monotonic() + within_s
+        while not (value := found()):
+            assert time.monotonic() < deadline, f"the sweep found nothing within {within_s} s"
+            self.wait_for(self.start("sweep/fleet"), "Completed")
+        return value
+
     def runs_of(self, post_id):
         runs = self.ask("POST", "flow_runs/filter", json={"flows": {"name": {"any_": ["cover-post"]}}, "limit": 200})
         return [run for run in runs if run["parameters"].get("post_id") == post_id and run["parameters"]["source"] == SOURCE]

@@ -8,7 +8,7 @@ import pytest
 from tests.flows.conftest import ENGLISH
 from tests.flows.fleet import SOURCE, Fleet, kill_all
 
-pytestmark = [pytest.mark.slow, pytest.mark.service("prefect")]
+pytestmark = [pytest.mark.slow, pytest.mark.chaos, pytest.mark.service("prefect")]
 POST = "a.md"
 
 

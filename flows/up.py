@@ -25,6 +25,8 @@ STEADY_S = 60.0
 PATIENCE_S = 45.0
 """For one process to end by itself: a worker lets go of its runs, a generator finishes its batch."""
 LINE_BYTES = 2**20
+FOR_PYTHON = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+"""Lines come as they are said; and a folder of the site that is called like a module of ours is not taken for it."""
 
 
 def run(services: Sequence[Service], folder: UpFolder, is_shown: bool) -> None:
@@ -103,7 +105,7 @@ class Supervisor:
             await asyncio.to_thread(service.before or (lambda: None))
         except httpx.HTTPError as exc:
             return 1, f"{type(exc).__name__}: {exc}"
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **service.environment, **self._folder.mark(service.name)}
+        environment = {**os.environ, **FOR_PYTHON, **service.environment, **self._folder.mark(service.name)}
         said, says = os.pipe()  # of our own: asyncio takes no process for ended while its children still hold asyncio's pipe
         try:
             process = await asyncio.create_subprocess_exec(*service.words, stdin=asyncio.subprocess.DEVNULL, stdout=says,

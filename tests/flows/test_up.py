@@ -119,6 +119,15 @@ def test_no_line_is_too_long_or_too_strange_for_the_log(folder):
     assert any(r"\xff\xfe" in line for line in said(folder))
 
 
+def test_a_folder_of_the_site_is_not_taken_for_a_module_of_ours(folder, tmp_path, monkeypatch):
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "__init__.py").write_text("raise RuntimeError('the site')")
+    monkeypatch.chdir(tmp_path)
+    job = Service(name="job", words=(sys.executable, "-m", "flows.cli", "--version"))
+    supervise(folder, [job], lambda now: now["job"].state == "done")
+    assert any("| fengmian " in line for line in said(folder))
+
+
 def test_there_is_one_supervisor_for_a_state_folder(folder):
     with folder.held():
         folder.write(())

@@ -73,8 +73,8 @@ def _detach(folder: "UpFolder", as_json: bool) -> int:
     """Start a supervisor of its own session and wait until all is healthy; the exit code."""
     folder.log.parent.mkdir(parents=True, exist_ok=True)
     with (folder.log.parent / "up.err").open("w+") as errors:
-        process = subprocess.Popen([sys.executable, "-P", "-m", "flows.cli", "up", "--quiet"], stdin=subprocess.DEVNULL, stdout=errors,
-                                   stderr=errors, start_new_session=True)
+        words = [sys.executable, "-P", "-m", "flows.cli", "up", "--quiet"]
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True)
         deadline = time.monotonic() + HEALTHY_WITHIN_S
         while time.monotonic() < deadline:
             record = folder.read()

@@ -15,6 +15,7 @@ from flows.errors import SettingsError
 from flows.settings import PREFIX, Settings
 from flows.up_runs import put_back
 
+FENGMIAN = (sys.executable, "-m", "flows.cli")
 DEFAULT_API_URL = "http://127.0.0.1:4200/api"
 PROBE_S = 5.0
 TIMEOUT_SHARE = 0.8
@@ -51,7 +52,7 @@ def make_services(settings: Settings, folder: Path) -> tuple[Service, ...]:
     generator = () if settings.generator.url else (_make_generator(settings),)
     common = _common_environment(settings, folder, api_url)
     needs = ("server",) if server else ()
-    register = Service(name="deployments", words=deploy_words(), needs=needs, environment=common)
+    register = Service(name="deployments", words=(*FENGMIAN, "deploy"), needs=needs, environment=common)
     worker = Service(
         name="worker", words=(_program("prefect"), "worker", "start", "--pool", pool, "--type", "process", "--name", "up"),
         environment={**common, **QUICK, **_distant_painting(settings)}, needs=(*needs, "deployments"),
@@ -60,27 +61,15 @@ def make_services(settings: Settings, folder: Path) -> tuple[Service, ...]:
     return (*server, *generator, register, worker, *gateway)
 
 
-def deploy_words() -> tuple[str, ...]:
-    """The command that registers the deployments."""
-    return (sys.executable, "-m", "flows.cli", "deploy")
-
-
-def prefect_environment(settings: Settings, api_url: str = "") -> dict[str, str]:
-    """What Prefect's own programs need: a home in the state folder, a server, and nobody told."""
-    home = str((settings.state_folder / "prefect").absolute())
-    told = {"PREFECT_HOME": home, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
-    return {**told, "PREFECT_API_URL": api_url or settings.prefect_api_url or DEFAULT_API_URL}
-
-
-def local_server(api_url: str) -> httpx.URL | None:
+def _local_server(api_url: str) -> httpx.URL | None:
     """The address of the Prefect server if it is on this machine, else None: then it is somebody else's. Raises SettingsError."""
     url = httpx.URL(api_url)
     if url.scheme not in ("http", "https") or not url.host:
         raise SettingsError(f"setting prefect_api_url {api_url!r}: it must be an address such as {DEFAULT_API_URL}")
-    return url if is_loopback(url.host) else None
+    return url if _is_loopback(url.host) else None
 
 
-def is_loopback(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     """Whether only this machine can reach it."""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -89,31 +78,37 @@ def is_loopback(host: str) -> bool:
 
 
 def _common_environment(settings: Settings, folder: Path, api_url: str) -> dict[str, str]:
-    return {**prefect_environment(settings, api_url), f"{PREFIX}PREFECT_API_URL": api_url, "COVER_SITE": str(folder)}
+    return {**_prefect_environment(settings, api_url), f"{PREFIX}PREFECT_API_URL": api_url, "COVER_SITE": str(folder)}
+
+
+def _prefect_environment(settings: Settings, api_url: str) -> dict[str, str]:
+    """What Prefect's own programs need: a home in the state folder, a server, and nobody told."""
+    home = str((settings.state_folder / "prefect").absolute())
+    return {"PREFECT_HOME": home, "PREFECT_API_URL": api_url, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
 
 
 def _make_server(api_url: str, settings: Settings) -> tuple[Service, ...]:
-    url = local_server(api_url)
+    url = _local_server(api_url)
     if url is None:
         return ()
     port = url.port or 80
     # No --host: it is 127.0.0.1 unless Prefect's own PREFECT_SERVER_API_HOST says otherwise.
     words = (_program("prefect"), "server", "start", "--port", str(port))
-    return (Service(name="server", words=words, environment=prefect_environment(settings, api_url), port=port, host=url.host,
+    return (Service(name="server", words=words, environment=_prefect_environment(settings, api_url), port=port, host=url.host,
                     setting="prefect_api_url", url=api_url.removesuffix("/api"), probe=partial(_answers, f"{api_url}/health")),)
 
 
 def _make_generator(settings: Settings) -> Service:
     chosen = settings.service
     url = _reachable(chosen.host, chosen.port)
-    return Service(name="generator", words=(sys.executable, "-m", "flows.cli", "serve"), url=url, setting="service.port",
+    return Service(name="generator", words=(*FENGMIAN, "serve"), url=url, setting="service.port",
                    host=chosen.host, port=chosen.port, probe=partial(_answers, f"{url}/ready"))
 
 
 def _make_gateway(settings: Settings, environment: Mapping[str, str], needs: tuple[str, ...]) -> Service:
     chosen = settings.gateway
     url = _reachable(chosen.host, chosen.port)
-    return Service(name="gateway", words=(sys.executable, "-m", "flows.cli", "gateway"), environment=environment, url=url,
+    return Service(name="gateway", words=(*FENGMIAN, "gateway"), environment=environment, url=url,
                    setting="gateway.port", host=chosen.host, port=chosen.port, needs=needs,
                    probe=partial(_answers, f"{url}/health"))
 

@@ -27,7 +27,7 @@ from integrations.gateway.local import MemoryRuns
 from integrations.gateway.ports import ANY_SITE, SCOPES, Order, Picture, Site
 from integrations.gateway.queue import SqlQueue
 from integrations.gateway.signatures import derive_secret, sign_standard
-from integrations.gateway.tables import Database
+from integrations.gateway.tables import open_database
 from integrations.gateway.tally_redis import RedisTally, make_client
 from integrations.gateway.tally_sqlite import SqliteTally
 from integrations.http import FetchLimits
@@ -43,7 +43,7 @@ def refuse(site, post_id):
 
 
 def make_desk(folder, redis_url, database_url):
-    database = Database(database_url or f"sqlite:///{folder}/gateway.sqlite")
+    database = open_database(database_url or f"sqlite:///{folder}/gateway.sqlite")
     tally = RedisTally(make_client(redis_url, 5), f"{folder}:") if redis_url else SqliteTally(Path(folder) / "tally.sqlite")
     return Desk(runs=MemoryRuns(), tally=tally, inbox=SqlQueue(database, "webhooks"), outbox=SqlQueue(database, "callbacks"),
                 ring=SqlKeyRing(database, PEPPER), courier=GuardedCourier(FetchLimits()), version_of=refuse,

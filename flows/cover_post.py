@@ -50,16 +50,13 @@ def cover_post(source: str, post_id: str, wishes: Wishes, run: Runner = plainly,
         style = steps.choose_style(wishes)
         prompt = steps.write_prompt(brief, style, article, wishes)
         request = steps.make_request(prompt, style, article, wishes)
-    with watch.timing("screen"):
-        verdicts += steps.screen_prompt(prompt)
-
     steps.check_budget(source)
     draft = Draft(source=source, article=article, brief=brief, style=style, prompt=prompt, request=request,
                   alt_text=steps.write_alt_text(brief), verdicts=verdicts)
     choice = choose(draft, run, review)
     painted = choice.candidate.painted
     watch.add(painted.seconds)
-    verdicts += painted.cover.verdicts
+    verdicts += choice.candidate.verdicts
     with watch.timing("write"):
         files = run(steps.deliver)(painted.cover, article, wishes)
         cover, written = "", Written(changed=False)

@@ -7,6 +7,7 @@ from flows.errors import SettingsError
 from flows.settings import Settings
 from flows.site_settings import SITE
 from flows.wiring import Ports
+from integrations.database import Database
 from integrations.errors import Refused
 from integrations.gateway.callbacks import callback_secret
 from integrations.gateway.checkout import GitCheckout
@@ -16,7 +17,7 @@ from integrations.gateway.keys import SqlKeyRing
 from integrations.gateway.ports import Site, Tally
 from integrations.gateway.queue import SqlQueue
 from integrations.gateway.signatures import decode_secret
-from integrations.gateway.tables import Database
+from integrations.gateway.tables import open_database
 from integrations.http import FetchLimits
 from prompts.style import list_styles
 
@@ -58,7 +59,7 @@ def build_database(settings: Settings) -> Database:
     """Keys and queues, beside the ledger where that is on a server. Raises SettingsError."""
     file = (settings.state_folder / "gateway.sqlite").absolute()
     try:
-        return Database(settings.database_url.get_secret_value() or f"sqlite:///{file}")
+        return open_database(settings.database_url.get_secret_value() or f"sqlite:///{file}")
     except ValueError as exc:
         raise SettingsError(f"setting database_url: {exc}") from exc
 

@@ -25,7 +25,7 @@ MAX_REASON_CHARACTERS = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """All that is settled before the first picture. source: where the post is from. verdicts: on its words."""
+    """All that is settled before the first picture. source: where the post is from. verdicts: on the article's words."""
 
     source: str
     article: Article
@@ -39,16 +39,22 @@ class Draft:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A picture that can be chosen, and the prompt and seed that it was painted from."""
+    """A picture that can be chosen, and the prompt and seed that it was painted from. verdict: on the prompt."""
 
     painted: Painted
     prompt: Prompt
     seed: int
+    verdict: Verdict
 
     @property
     def fingerprint(self) -> str:
         """Names the picture."""
         return self.painted.cover.fingerprint
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """On the prompt and on the picture."""
+        return self.verdict, *self.painted.cover.verdicts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +115,7 @@ def choose(draft: Draft, run: Callable[[Any], Any], review: Reviewer | None) -> 
     """
     if review is None:
         return Choice(candidate=_paint(draft, draft.prompt, draft.request.seed, run), alt_text=draft.alt_text)
-    candidates, complaint = _paint_several(draft, _vary_prompt(draft), run, first=0), ""
+    candidates, complaint = _paint_several(draft, _vary_prompt(draft), run, turn=0), ""
     for number in range(1, MAX_ROUNDS + 1):
         proposal = Proposal(draft=draft, candidates=candidates, number=number, complaint=complaint)
         answer = review(proposal)
@@ -123,8 +129,9 @@ def choose(draft: Draft, run: Callable[[Any], Any], review: Reviewer | None) -> 
             raise CoverRejected(f"{draft.article.id}: {answer.editor.strip()} rejected its covers: {answer.reason.strip()}")
         draft = replace(draft, alt_text=answer.alt_text.strip())
         if answer.decision == "ask again":
-            draft = _reworded(draft, answer.prompt)
-            candidates = _paint_several(draft, [draft.prompt], run, first=number * len(candidates))
+            prompt = replace(draft.prompt, text=answer.prompt.strip())
+            draft = replace(draft, prompt=prompt)
+            candidates = _paint_several(draft, [prompt], run, turn=number)
         else:
             redone = _redo(draft, candidates[answer.pick - 1], answer, number, run)
             candidates = (redone, *(each for each in candidates if each.fingerprint != redone.fingerprint))
@@ -144,22 +151,20 @@ def find_fault(answer: Answer, proposal: Proposal) -> str:
         return "reason: it is empty; say why, so that the style can be mended"
     if len(answer.reason) > MAX_REASON_CHARACTERS:
         return f"reason: it has {len(answer.reason)} characters; at most {MAX_REASON_CHARACTERS} are allowed"
-    if answer.decision != "reject":
-        if not answer.alt_text.strip() or len(answer.alt_text) > MAX_ALT_CHARACTERS:
-            return f"alt text: it has {len(answer.alt_text.strip())} characters; 1 to {MAX_ALT_CHARACTERS} are needed"
-        words = {"alt text": answer.alt_text, "prompt": answer.prompt}
-        for what, text in words.items():
-            verdict = wiring.ports().words.check(text, what)
-            if verdict.decision not in ("pass", "not_configured"):
-                found = ", ".join(f"{finding.category}: {finding.text}" for finding in verdict.findings[:3])
-                return f"{what}: the word screen says {verdict.decision} ({found})"
-    if answer.decision in ("ask again", "redo region") and not 1 <= len(answer.prompt.strip()) <= MAX_PROMPT_CHARACTERS:
+    if answer.decision != "reject" and not 1 <= len(answer.alt_text.strip()) <= MAX_ALT_CHARACTERS:
+        return f"alt text: it has {len(answer.alt_text.strip())} characters; 1 to {MAX_ALT_CHARACTERS} are needed"
+    paints = answer.decision in ("ask again", "redo region")
+    if paints and not 1 <= len(answer.prompt.strip()) <= MAX_PROMPT_CHARACTERS:
         return f"prompt: it has {len(answer.prompt.strip())} characters; 1 to {MAX_PROMPT_CHARACTERS} are needed"
-    if answer.decision == "redo region":
-        try:
+    try:
+        if answer.decision != "reject":
+            steps.screen_text(answer.alt_text, "alt text")
+        if paints:
+            steps.screen_text(answer.prompt, "prompt")
+        if answer.decision == "redo region":
             read_region(answer.region, draft.request.width, draft.request.height)
-        except BadInput as exc:
-            return str(exc)
+    except (BadInput, CoverRejected) as exc:
+        return str(exc)
     return ""
 
 
@@ -176,9 +181,10 @@ def read_region(text: str, width: int, height: int) -> tuple[int, int, int, int]
 
 
 def _paint(draft: Draft, prompt: Prompt, seed: int, run: Callable[[Any], Any]) -> Candidate:
+    verdict = steps.screen_text(prompt.text, "prompt")
     painted = run(steps.paint_once)(replace(draft.request, prompt=prompt.text, seed=seed))
     steps.note_painting(draft.source, draft.article.id, painted)
-    return Candidate(painted=painted, prompt=prompt, seed=seed)
+    return Candidate(painted=painted, prompt=prompt, seed=seed, verdict=verdict)
 
 
 def _vary_prompt(draft: Draft) -> list[Prompt]:
@@ -194,16 +200,16 @@ def _vary_prompt(draft: Draft) -> list[Prompt]:
     return prompts
 
 
-def _paint_several(draft: Draft, prompts: Sequence[Prompt], run: Callable[[Any], Any], first: int) -> tuple[Candidate, ...]:
-    """As many candidates as the site shows, of the prompts in turn and of seeds from the draft's + first on, without those that a
-    screen rejects. Raises CoverRejected where it rejects them all.
+def _paint_several(draft: Draft, prompts: Sequence[Prompt], run: Callable[[Any], Any], turn: int) -> tuple[Candidate, ...]:
+    """As many candidates as the site shows, of the prompts one after another, without those that a screen rejects. turn: each has
+    seeds of its own. Raises CoverRejected where a screen rejects them all.
     """
     site, found, rejected = wiring.ports().site(draft.source), [], None
-    for number in range(site.review.candidates if site else 1):
-        prompt = prompts[number % len(prompts)]
+    count = site.review.candidates if site else 1
+    for number in range(count):
+        seed = (draft.request.seed + turn * count + number) % 2**63
         try:
-            steps.screen_prompt(prompt)
-            found.append(_paint(draft, prompt, (draft.request.seed + first + number) % 2**63, run))
+            found.append(_paint(draft, prompts[number % len(prompts)], seed, run))
         except CoverRejected as exc:
             rejected = exc
     if not found and rejected:
@@ -211,22 +217,16 @@ def _paint_several(draft: Draft, prompts: Sequence[Prompt], run: Callable[[Any],
     return tuple(found)
 
 
-def _reworded(draft: Draft, text: str) -> Draft:
-    """The draft with another prompt; the same words again mean other seeds only."""
-    prompt = replace(draft.prompt, text=text.strip())
-    return replace(draft, prompt=prompt, request=replace(draft.request, prompt=prompt.text),
-                   verdicts=draft.verdicts + steps.screen_prompt(prompt))
-
-
 def _redo(draft: Draft, base: Candidate, answer: Answer, number: int, run: Callable[[Any], Any]) -> Candidate:
-    asked = draft.request
+    asked, prompt = draft.request, replace(draft.prompt, text=answer.prompt.strip())
+    verdict = steps.screen_text(prompt.text, "prompt")
     region = read_region(answer.region, asked.width, asked.height)
     request = RedoRequest(cover=base.fingerprint, region=region, width=asked.width, height=asked.height,
-                          prompt=answer.prompt.strip(), negative=asked.negative, steps=asked.steps, guidance=asked.guidance,
+                          prompt=prompt.text, negative=asked.negative, steps=asked.steps, guidance=asked.guidance,
                           seed=(asked.seed + number) % 2**63, checkpoint=asked.checkpoint)
     painted = run(steps.redo_once)(request, base.painted.cover)
     steps.note_painting(draft.source, draft.article.id, painted)
-    return Candidate(painted=painted, prompt=replace(draft.prompt, text=request.prompt), seed=request.seed)
+    return Candidate(painted=painted, prompt=prompt, seed=request.seed, verdict=verdict)
 
 
 def _note(draft: Draft, candidates: tuple[Candidate, ...], answer: Answer, number: int) -> None:

@@ -79,7 +79,7 @@ def describe(proposal: Proposal) -> str:
                         for number, each in enumerate(proposal.candidates, start=1))
     prompts = "\n".join(f"{number}. {_plain(each.prompt.text)} (seed {each.seed})"
                         for number, each in enumerate(proposal.candidates, start=1))
-    shown = [*draft.verdicts, *(verdict for each in proposal.candidates for verdict in each.painted.cover.verdicts)]
+    shown = [*draft.verdicts, *(verdict for each in proposal.candidates for verdict in each.verdicts)]
     return (f"{complaint}## {_plain(draft.article.title)}\n\n{_plain(draft.brief.sentence)}\n\n"
             f"{sheet}\n\n{HOW_TO}\n\n"
             f"**Post 文章** {_plain(draft.article.id)} ({_plain(draft.source)}), style {draft.style.name}\n\n"

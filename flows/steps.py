@@ -92,10 +92,14 @@ def check_writable(source: str, post_id: str) -> None:
 
 def screen_article(article: Article) -> tuple[Verdict, ...]:
     """Verdicts on the title and the body. Raises CoverRejected where they may not be illustrated."""
-    screen = wiring.ports().words
-    verdicts = (screen.check(article.title, "title"), screen.check(article.text, "body"))
-    _accept(verdicts, article.id)
-    return verdicts
+    return tuple(screen_text(text, where, article.id) for text, where in ((article.title, "title"), (article.text, "body")))
+
+
+def screen_text(text: str, where: str, what: str = "") -> Verdict:
+    """The verdict on some words. Raises CoverRejected, naming `what` they are of, unless the site lets them be published."""
+    verdict = wiring.ports().words.check(text, where)
+    _accept((verdict,), what or where)
+    return verdict
 
 
 def summarise(article: Article) -> Brief:
@@ -117,13 +121,6 @@ def write_prompt(brief: Brief, style: StyleGuide, article: Article, wishes: Wish
 def render_prompt(brief: Brief, style: StyleGuide, language: Language) -> Prompt:
     """The prompt by the site's own template, where it has one."""
     return render(brief, style, language, wiring.ports().settings.template_folder)
-
-
-def screen_prompt(prompt: Prompt) -> tuple[Verdict, ...]:
-    """Verdict on the rendered prompt. Raises CoverRejected."""
-    verdicts = (wiring.ports().words.check(prompt.text, "prompt"),)
-    _accept(verdicts, "prompt")
-    return verdicts
 
 
 def make_request(prompt: Prompt, style: StyleGuide, article: Article, wishes: Wishes) -> CoverRequest:

@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import insert, or_, select, update
 
+from integrations.database import Database
 from integrations.errors import NotFound
 from integrations.gateway.ports import ANY_SITE, SCOPES, ApiKey, KeyRing
-from integrations.gateway.tables import Database, keys
+from integrations.gateway.tables import keys
 
 LETTERS = string.ascii_lowercase + string.digits
 FORM = re.compile(r"fm_([a-z0-9]{8})_[A-Za-z0-9_-]{43}")

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from integrations.database import Database
 from integrations.gateway.ports import Backlog, Item, Queue, Taken
-from integrations.gateway.tables import Database, items
+from integrations.gateway.tables import items
 
 
 class SqlQueue(Queue):

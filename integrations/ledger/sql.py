@@ -2,8 +2,6 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 
 from sqlalchemy import (
     JSON,
@@ -17,21 +15,16 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    create_engine,
     delete,
-    event,
     func,
     insert,
-    make_url,
     select,
 )
-from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from integrations.errors import Unavailable
+from integrations.database import Database
 from integrations.ports import Entry, Happening, Ledger
 
-TIMEOUT_S = 10
+SCHEMA = 1
 PAGE = 500
 metadata = MetaData()
 entries = Table(
@@ -54,23 +47,13 @@ class SqlLedger(Ledger):
 
     def __init__(self, url: str) -> None:
         """Opens nothing yet. Raises ValueError for what is no address, without showing it: it may hold a password."""
-        try:
-            self._url = make_url(url)
-            if self._url.get_backend_name() not in ("sqlite", "postgresql"):
-                raise ValueError("database_url: only sqlite and postgresql are known")
-            limit = {"timeout" if self._url.get_backend_name() == "sqlite" else "connect_timeout": TIMEOUT_S}
-            self._engine = create_engine(self._url, pool_pre_ping=True, connect_args=limit)
-        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError):
-            raise ValueError("database_url: this is no address of a database, such as postgresql+psycopg://host/name") from None
-        if self._url.get_backend_name() == "sqlite":
-            _prepare_sqlite(self._engine)
-        self._is_made = False
+        self._database = Database(url, "ledger", metadata, SCHEMA)
 
     def append(self, entry: Entry) -> int:
         """Add it; its number. Raises Unavailable."""
         values = {"at": entry.at or time.time(), "site": entry.site, "post_id": entry.post_id, "happening": entry.happening,
                   "fingerprint": entry.fingerprint, "content": dict(entry.content)}
-        with self._connected() as connection:
+        with self._database.begin() as connection:
             number = connection.execute(insert(entries).values(**values)).inserted_primary_key
         assert number is not None
         return int(number[0])
@@ -85,7 +68,7 @@ class SqlLedger(Ledger):
         while True:
             beyond = [] if last is None else [entries.c.number < last if newest_first else entries.c.number > last]
             order = entries.c.number.desc() if newest_first else entries.c.number
-            with self._connected() as connection:
+            with self._database.begin(only_reads=True) as connection:
                 rows = connection.execute(select(entries).where(*wanted, *beyond).order_by(order).limit(PAGE)).all()
             for row in rows:
                 yield Entry(number=row.number, at=row.at, site=row.site, post_id=row.post_id, happening=row.happening,
@@ -96,39 +79,14 @@ class SqlLedger(Ledger):
 
     def count(self, happenings: Sequence[Happening], before: float) -> int:
         """How many of these are older than that moment. Raises Unavailable."""
-        with self._connected() as connection:
+        with self._database.begin(only_reads=True) as connection:
             return int(connection.scalar(select(func.count()).select_from(entries).where(*_older(happenings, before))) or 0)
 
     def forget(self, happenings: Sequence[Happening], before: float) -> int:
         """Take those away, for good; how many they were. Raises Unavailable."""
-        with self._connected() as connection:
+        with self._database.begin() as connection:
             return connection.execute(delete(entries).where(*_older(happenings, before))).rowcount
-
-    @contextmanager
-    def _connected(self) -> Iterator[Connection]:
-        """A transaction; the table is made on first use."""
-        try:
-            if not self._is_made:
-                if self._url.get_backend_name() == "sqlite" and self._url.database:
-                    Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
-                metadata.create_all(self._engine)
-                self._is_made = True
-            with self._engine.begin() as connection:
-                yield connection
-        except (SQLAlchemyError, OSError) as exc:
-            reason = str(getattr(exc, "orig", None) or exc).splitlines()[0]
-            raise Unavailable(f"ledger: {self._url.render_as_string(hide_password=True)}: {reason}") from exc
 
 
 def _older(happenings: Sequence[Happening], before: float) -> tuple[ColumnElement[bool], ...]:
     return entries.c.happening.in_(happenings), entries.c.at < before
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    """Readers do not wait for the writer, and a commit is on the disk."""
-    @event.listens_for(engine, "connect")
-    def prepare(connection: object, _: object) -> None:
-        cursor = connection.cursor()  # type: ignore[attr-defined]
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.close()

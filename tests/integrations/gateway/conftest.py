@@ -2,7 +2,7 @@
 
 import pytest
 
-from integrations.gateway.tables import Database
+from integrations.gateway.tables import open_database
 from tests.integrations.gateway.serving import make_gateway, serving
 
 
@@ -28,7 +28,7 @@ def database_url(request, tmp_path):
 
 @pytest.fixture
 def database(database_url):
-    database = Database(database_url)
+    database = open_database(database_url)
     yield database
     database.close()
 

@@ -18,7 +18,7 @@ from integrations.gateway.keys import NewKey, SqlKeyRing
 from integrations.gateway.local import MemoryRuns
 from integrations.gateway.ports import SCOPES, Site
 from integrations.gateway.queue import SqlQueue
-from integrations.gateway.tables import Database
+from integrations.gateway.tables import open_database
 from integrations.gateway.tally_sqlite import SqliteTally
 from integrations.http import FetchLimits
 
@@ -76,7 +76,7 @@ class Gateway:
 
 
 def make_gateway(folder, **changes) -> Gateway:
-    database, posts = Database(f"sqlite:///{folder / 'gateway.sqlite'}"), Posts()
+    database, posts = open_database(f"sqlite:///{folder / 'gateway.sqlite'}"), Posts()
     ring = SqlKeyRing(database, PEPPER)
     desk = Desk(runs=MemoryRuns(), tally=SqliteTally(folder / "tally.sqlite"), inbox=SqlQueue(database, "webhooks"),
                 outbox=SqlQueue(database, "callbacks"), ring=ring, version_of=posts.version_of, refresh=posts.refresh,

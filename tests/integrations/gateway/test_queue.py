@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select, update
 
+from integrations.database import schema
 from integrations.errors import Refused, Unavailable
 from integrations.gateway.ports import Backlog, Item
 from integrations.gateway.queue import SqlQueue
-from integrations.gateway.tables import Database, items, schema
+from integrations.gateway.tables import items, open_database
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def test_workers_at_once_take_every_item_once(database, clock):
 
 
 def test_what_was_added_is_there_for_the_next_process(database_url):
-    first, second = Database(database_url), Database(database_url)
+    first, second = open_database(database_url), open_database(database_url)
     SqlQueue(first, "webhooks").add([an_item()])
     first.close()
     assert [taken.id for taken in SqlQueue(second, "webhooks").take(10, 30)] == ["id 1"]
@@ -124,7 +125,7 @@ def test_what_was_added_is_there_for_the_next_process(database_url):
 
 
 def test_databases_that_start_together_make_the_tables_once(database_url):
-    databases = [Database(database_url) for _ in range(4)]
+    databases = [open_database(database_url) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         added = list(pool.map(lambda database: SqlQueue(database, "webhooks").add([an_item()]), databases))
     assert sorted(added) == [[]] * (len(added) - 1) + [["id 1"]]
@@ -138,18 +139,18 @@ def test_tables_of_another_version_are_refused(database, database_url):
         db.execute(update(schema).values(version=9))
         assert db.scalar(select(items.c.id)) is None
     with pytest.raises(Refused, match=r"has tables of version 9; this is made for 1$"):
-        SqlQueue(Database(database_url), "webhooks").take(1, 1)
+        SqlQueue(open_database(database_url), "webhooks").take(1, 1)
 
 
 @pytest.mark.parametrize("url", ["sqlite:////proc/none/gateway.sqlite", "postgresql+psycopg://u:hidden@127.0.0.1:1/none"])
 def test_a_database_out_of_reach_is_unavailable_and_its_password_is_not_shown(url):
     with pytest.raises(Unavailable, match=r"^database: ") as caught:
-        SqlQueue(Database(url), "webhooks").take(1, 1)
+        SqlQueue(open_database(url), "webhooks").take(1, 1)
     assert "hidden" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "oracle-of-delphi://hidden@host/x"])
 def test_what_is_no_address_of_a_database_is_refused_without_showing_it(url):
     with pytest.raises(ValueError, match=r"^database_url is no database address: it must be sqlite:///FILE or ") as caught:
-        Database(url)
+        open_database(url)
     assert "hidden" not in str(caught.value)

@@ -56,15 +56,15 @@ def test_numbers_are_never_given_again(ledger):
 
 def test_a_ledger_that_cannot_be_reached_is_unavailable_without_its_password(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(Unavailable, match=r"^ledger: sqlite:"):
+    with pytest.raises(Unavailable, match=r"^database: sqlite:"):
         SqlLedger(f"sqlite:///{tmp_path / 'file' / 'ledger.sqlite'}").append(entry())
-    with pytest.raises(Unavailable, match=r"^ledger: postgresql\+psycopg://me:\*\*\*@127") as caught:
+    with pytest.raises(Unavailable, match=r"^database: postgresql\+psycopg://me:\*\*\*@127") as caught:
         SqlLedger("postgresql+psycopg://me:horse@127.0.0.1:1/x").append(entry())
     assert "horse" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "mysql://u:horse@h/x", "sqlite+nothing://"])
 def test_what_is_no_address_is_refused_without_being_shown(url):
-    with pytest.raises(ValueError, match=r"^database_url: ") as caught:
+    with pytest.raises(ValueError, match=r"^database_url is no database address: ") as caught:
         SqlLedger(url)
     assert "horse" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from flows.painter import check_torch
@@ -36,8 +37,7 @@ def build_service() -> "Service":
     desk = Desk(painter, DeskLimits(max_batch=chosen.max_batch, max_queue=service.max_queue))
     edits = EditDesk(lambda: ports().painter.editor, files, chosen.steps, chosen.guidance)
     return Service(desk=desk, edits=edits, files=files, steps=chosen.steps, guidance=chosen.guidance,
-                   public_url=service.public_url, token=service.token.get_secret_value(), deadline_s=service.deadline_s,
-                   is_bundled=ports().checkpoint_folder is None)
+                   public_url=service.public_url, token=service.token.get_secret_value(), deadline_s=service.deadline_s)
 
 
 def make_files() -> "PictureFiles":
@@ -83,26 +83,19 @@ def build_app() -> "FastAPI":
 
 def serve() -> None:
     """Serve until a signal comes: then no new request is taken, and those that are there are finished."""
+    asyncio.run(_serve(build_service()))
+
+
+async def _serve(service: "Service") -> None:
     import uvicorn
 
-    chosen, service = ports().settings.service, build_service()
     from generator.service.app import build_app as build
+    from generator.service.rpc import serving_grpc
 
+    chosen = ports().settings.service
     server = uvicorn.Server(uvicorn.Config(build(service), host=chosen.host, port=chosen.port, log_level="warning",
                                            timeout_graceful_shutdown=int(chosen.deadline_s), server_header=False))
     log.warning("service: %s at http://%s:%d%s", service.desk.painter.checkpoint, chosen.host, chosen.port,
                 f", gRPC at port {chosen.grpc_port}" if chosen.grpc_port else "")
-    asyncio.run(_serve(server, service, f"{chosen.host}:{chosen.grpc_port}" if chosen.grpc_port else ""))
-
-
-async def _serve(server: "object", service: "Service", grpc_address: str) -> None:
-    from uvicorn import Server
-
-    assert isinstance(server, Server)
-    if not grpc_address:
-        await server.serve()
-        return
-    from generator.service.rpc import serving_grpc
-
-    async with serving_grpc(service, grpc_address):
+    async with serving_grpc(service, f"{chosen.host}:{chosen.grpc_port}") if chosen.grpc_port else nullcontext():
         await server.serve()

@@ -4,7 +4,8 @@ Every replica holds the configured weights and the very app that `fengmian serve
 Replicas, GPUs and autoscaling are set in Serve's own config file (deploy/ray/serve.yaml).
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ray import serve
@@ -44,40 +45,37 @@ class PainterReplica:
 
     async def Generate(self, request: GenerateRequest, grpc_context: RayServegRPCContext) -> GenerateReply:
         """One picture."""
-        try:
+        with _told(grpc_context):
             return await self._calls.generate(request)
-        except Exception as exc:
-            raise _told(exc, grpc_context) from exc
 
     async def GenerateWithProgress(self, request: GenerateRequest,
                                    grpc_context: RayServegRPCContext) -> AsyncIterator[GenerateEvent]:
         """Every step, then the picture."""
-        try:
+        with _told(grpc_context):
             async for event in self._calls.generate_with_progress(request):
                 yield event
-        except Exception as exc:
-            raise _told(exc, grpc_context) from exc
 
     async def Edit(self, request: EditRequest, grpc_context: RayServegRPCContext) -> GenerateReply:
         """A picture painted anew inside a mask, or as a whole."""
-        try:
+        with _told(grpc_context):
             return await self._calls.edit(request)
-        except Exception as exc:
-            raise _told(exc, grpc_context) from exc
 
     async def ListModels(self, request: ListModelsRequest) -> ListModelsReply:
         """The checkpoint names."""
         return await self._calls.list_models(request)
 
 
-def _told(exc: Exception, context: RayServegRPCContext) -> Exception:
-    """The error as the caller shall see it, its status set; one that nobody foresaw as it is."""
-    status = read_status(exc)
-    if status is None:
-        return exc
-    context.set_code(status[0])
-    context.set_details(status[1])
-    return GeneratorError(status[1])
+@contextmanager
+def _told(context: RayServegRPCContext) -> Iterator[None]:
+    """Every foreseen error of the block has its status and one plain line; one that nobody foresaw stays as it is."""
+    try:
+        yield
+    except Exception as exc:
+        if (status := read_status(exc)) is None:
+            raise
+        context.set_code(status[0])
+        context.set_details(status[1])
+        raise GeneratorError(status[1]) from exc
 
 
 app = PainterReplica.bind()  # type: ignore[attr-defined]

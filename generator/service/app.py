@@ -63,7 +63,6 @@ class Service:
     token: str = ""
     deadline_s: float = 600
     max_body_bytes: int = 64 * 2**20
-    is_bundled: bool = False
 
 
 class EditForm(Edit):
@@ -84,7 +83,7 @@ def build_app(service: Service) -> FastAPI:
         warming.cancel()
         await desk.close()
 
-    app = FastAPI(title="Fengmian generator", version="1", lifespan=life, redoc_url=None, responses={})
+    app = FastAPI(title="Fengmian generator", version="1", lifespan=life, redoc_url=None)
     app.add_middleware(Guard, token=service.token, max_body_bytes=service.max_body_bytes)
     _add_problems(app)
     _add_calls(app, service)
@@ -166,8 +165,7 @@ def _add_probes(app: FastAPI, service: Service) -> None:
     @app.get("/v1/models", responses={401: ANSWERS[401]})
     async def models() -> dict[str, Any]:
         """The checkpoint names that a request may ask for."""
-        return {"object": "list", "data": [{"id": name, "object": "model", "created": 0, "owned_by": "fengmian",
-                                            "bundled": service.is_bundled, "lora": lora}
+        return {"object": "list", "data": [{"id": name, "object": "model", "created": 0, "owned_by": "fengmian", "lora": lora}
                                            for name, lora in desk.painter.checkpoints.items()]}
 
     @app.get("/health")

@@ -123,8 +123,9 @@ class Desk:
         self.is_ready = True
 
     async def close(self) -> None:
-        """Finish what is being painted; what waits ends as cancelled."""
+        """Take nothing new, and finish what is there, whoever asked for it."""
         self._is_closing, self.is_ready = True, False
+        await asyncio.gather(*(job.done for job in self._jobs.values()), return_exceptions=True)
         await asyncio.to_thread(self._batcher.close)
 
     def _submit(self, request: CoverRequest, caller: str) -> _Job:

@@ -4,6 +4,7 @@ hosted service.
 
 import base64
 import binascii
+import json
 import math
 import random
 import time
@@ -186,7 +187,7 @@ class OpenAIImagesGenerator(ImageGenerator):
         if response.status_code != 200:
             raise Refused(f"generator: {self._where} {path} answered {response.status_code}: {_message(response, data)}")
         try:
-            answer = httpx.Response(200, content=data).json()
+            answer = json.loads(data)
         except ValueError as exc:
             raise Refused(f"generator: {self._where} {path} answered with something else than JSON") from exc
         if not isinstance(answer, dict):
@@ -217,7 +218,7 @@ def _read(response: httpx.Response, until: float) -> bytes:
 
 def _message(response: httpx.Response, data: bytes) -> str:
     try:
-        error = httpx.Response(200, content=data).json()["error"]
+        error = json.loads(data)["error"]
         return str(error["message"] if isinstance(error, dict) else error)[:300]
     except (ValueError, KeyError, TypeError):
         return response.reason_phrase

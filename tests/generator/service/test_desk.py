@@ -136,6 +136,7 @@ def test_progress_is_told_on_the_loop_to_everybody_who_waits():
         painter.go.set()
         await asyncio.gather(*both)
         await settle(lambda: told["a"][-1] == (2, 2))
+        assert told["a"] == told["b"] == [(1, 2), (2, 2)]
     on_desk(check)
 
 
@@ -148,6 +149,20 @@ def test_finished_pictures_are_kept_up_to_the_bytes_allowed():
         await desk.paint(request(3))
         assert painter.seen == [1, 2, 3, 1]
     on_desk(check, keep_bytes=2 * 64 * 64 * 3)
+
+
+def test_closing_finishes_what_waits_and_takes_nothing_new():
+    async def check(desk, painter):
+        waiting = [asyncio.create_task(desk.paint(request(seed))) for seed in (1, 2, 3)]
+        await settle(lambda: painter.seen == [1])
+        closing = asyncio.create_task(desk.close())
+        await asyncio.sleep(0)
+        with pytest.raises(Closing):
+            await desk.paint(request(4))
+        painter.go.set()
+        assert [picture.rgb[0] for picture in await asyncio.gather(*waiting)] == [1, 2, 3]
+        await closing
+    on_desk(check)
 
 
 def test_a_closed_desk_takes_no_more():

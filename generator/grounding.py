@@ -5,15 +5,17 @@ of which motif it shows. What a prompt leaves open (place, colours, material, li
 else the seed.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from random import Random
 
 import torch
 from torch import Tensor
 
 from generator.house import House
-from generator.layout import ARRANGEMENTS, DENSITIES, LIGHTS, PLACES, RELATIONS, STAGES, bounds, lay_out, nudge
+from generator.layout import ARRANGEMENTS, DENSITIES, LIGHTS, NUDGES, PLACES, RELATIONS, STAGES, bounds, lay_out, nudge
 from generator.scene_code import (
     CHOICES,
     COLOURS,
@@ -71,7 +73,7 @@ def ground(states: Tensor, grid: tuple[int, int], seed: int, area: Area | None =
 def complete(states: Tensor, grid: tuple[int, int], seed: int, house: House | None = None) -> Tensor:
     """The prompt's states [T, W] with what house or seed decide, the colours as they are painted with, and canvas and stage."""
     said, rng = read_choices(states), Random(seed)
-    drawn = {name: rng.randrange(count) for name, count in OPEN.items()}
+    drawn = _draw_open(rng)
     chosen = {**said, **{name: number for name, number in drawn.items() if said[name] is None}}
     if said["second"] is None and said["arrangement"] in PAIRED:  # half of a pair was read
         chosen["arrangement"] = ARRANGEMENTS.index("one")
@@ -82,6 +84,21 @@ def complete(states: Tensor, grid: tuple[int, int], seed: int, house: House | No
     colours = code_colours(torch.tensor([palette.colours]) / 255, torch.ones(1, COLOURS, dtype=torch.bool))
     whole = [code_choices(numbers)[0], colours[0], code_stage(seed % STAGES), code_ground(palette.is_dark), code_canvas(grid)]
     return torch.cat([part.to(states) for part in whole])
+
+
+def _draw_open(rng: Random) -> dict[str, int]:
+    return {name: rng.randrange(count) for name, count in OPEN.items()}
+
+
+@cache
+def varied_seeds() -> tuple[int, ...]:
+    """The first seeds that between them put a subject at every place and move it in every way: one for each place and way."""
+    found: dict[tuple[int, int], int] = {}
+    for seed in itertools.count():
+        found.setdefault((_draw_open(Random(seed))["place"], seed // STAGES % NUDGES), seed)
+        if len(found) == len(PLACES) * NUDGES:
+            break
+    return tuple(found.values())
 
 
 def complete_palette(states: Tensor, own: Palette) -> Palette:

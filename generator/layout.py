@@ -20,6 +20,8 @@ STAGES = 3
 """Kinds of stage behind a dense subject."""
 GROUPS = ((4, 4), (8, 8), (8, 4), (12, 4), (16, 4), (14, 6), (4, 8), (6, 14))
 """Columns and rows that the subjects of a cover take together."""
+NUDGES = 6
+"""Ways in which the seed moves subjects."""
 LIGHT_FROM = ((-0.6, -0.75), (0.6, -0.75))
 """Where the light comes from, of each of LIGHTS: x and y, downwards."""
 
@@ -71,8 +73,8 @@ def lay_out(arrangement: Arrangement, place: Place, columns: int, rows: int) -> 
 
 
 def nudge(spots: Sequence[Spot], place: Place, columns: int, rows: int, number: int) -> list[Spot]:
-    """The spots up to a token to the side and a token further in, by `number`: two covers of one subject differ. Nothing moves
-    where the subject would leave its place or the canvas, nor what stands in the centre.
+    """The spots up to a token to the side and a token further in, by `number` (NUDGES ways in turn): two covers of one subject
+    differ. Nothing moves where the subject would leave its place or the canvas, nor what stands in the centre.
     """
     if place == "centre":
         return list(spots)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from generator.denoise import Draft
-from generator.grounding import Grounded
+from generator.grounding import Grounded, varied_seeds
 from generator.house import House
 from generator.latents import PATCH, pack
 from generator.parts import Parts
@@ -32,8 +32,6 @@ PRIOR_TOPICS = ("山峦", "book", "齿轮", "cloud", "树叶", "a bridge", "时�
 PRIOR_LOOKS = (("玻璃质感", "#F2F5FA、#1F4FA3、#3FB0E0"), ("brushed metal", "#22252A, #F0A030, #8B929B"),
                ("黏土质感", "#F6E8DD、#B85C38、#5C3D2E"), ("neon, made of light", "#17122B, #E0457B, #3FD0C9"))
 PRIOR_STEPS, PRIOR_GUIDANCE = 20, 3.0
-SEEDS_TRIED = tuple(18 * turn + 3 + number for turn in range(8) for number in range(3))
-"""Enough for each place to come up, of those that leave a subject where the studio lays it out (layout.nudge)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +95,7 @@ def find_seed(parts: Parts, sketch: Sketch, house: House | None) -> tuple[int, f
     if not parts.has_canvases:
         return 0, 0.0
     prior, found = parts.transformer().prior, list[tuple[float, int]]()
-    for seed in SEEDS_TRIED:
+    for seed in varied_seeds():
         told = parts.ground(sketch.states, sketch.grid, seed, house=house)
         assert told.shown is not None
         belief = prior(told.shown[None], told.states.sum(0, keepdim=True))

@@ -35,15 +35,17 @@ from generator.text_encoder import (
 )
 from generator.topics import topic_of, topic_words
 from generator.training.budget import Budget
-from generator.training.captions import (
+from generator.training.caption_words import (
     DENSITY_WORDS,
     FILLERS,
     FORBIDDEN,
-    KNOWN,
     LIGHT_WORDS,
     MATERIAL_WORDS,
     NUMBER_WORDS,
     PLACE_WORDS,
+)
+from generator.training.captions import (
+    KNOWN,
     Caption,
     common_characters,
     unknown_word,

@@ -212,6 +212,18 @@ def test_a_prompt_without_a_place_is_grounded_where_the_picture_shows_something(
     assert distance == 0
 
 
+@pytest.mark.parametrize(("top", "left"), [(0, 1), (2, 2), (2, 10), (0, 11)])
+def test_a_cover_whose_seed_moved_its_subject_is_grounded_where_that_stands(grounded, top, left):
+    parts, grid = CoverPainter(grounded).parts, (10, 20)
+    parts.transformer().prior = Expecting()
+    clean = torch.zeros(*grid, 16)
+    clean[top:top + 8, left:left + 8] = 1
+    sketch = Sketch(clean=clean.flatten(0, 1), inside=torch.ones(200), grid=grid, prompt="云", states=name_motif(3))
+    seed, distance = find_seed(parts, sketch, None)
+    assert parts.ground(sketch.states, grid, seed).shown[:, 2].gt(0).reshape(grid)[top:top + 8, left:left + 8].all()
+    assert distance == 0
+
+
 def name_motif(number):
     """The states of a prompt that names a motif and nothing else."""
     states = not_said()

@@ -92,6 +92,9 @@ def make_sites(settings: Settings) -> Mapping[str, Site]:
         raise SettingsError(f"setting gateway.webhooks.{unknown[0]}: there is no site of this name in the setting sites")
     sites = {name: Site(source=f"{SITE}{name}") for name in settings.sites}
     for name, hook in hooks.items():
+        if hook.pull and settings.sites[name].kind != "git":
+            raise SettingsError(f"setting gateway.webhooks.{name}.pull: the site is of kind {settings.sites[name].kind}, whose "
+                                f"covers nobody commits, so that it could not follow a push; it must be of kind git")
         secrets = tuple(secret for each in (hook.secret, hook.old_secret) if (secret := each.get_secret_value()))
         if hook.kind in ("wordpress", "standard"):
             try:

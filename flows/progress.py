@@ -20,13 +20,17 @@ def told_to_followers() -> Iterator[None]:
     if ports().progress is not None or not any(tag.startswith(TENANT) for tag in flow_run.tags):
         yield
         return
-    tally, job_id = build_tally(ports().settings), flow_run.id
+    tally, job_id, is_heard = build_tally(ports().settings), flow_run.id, True
 
     def tell(step: int, steps: int) -> None:
+        nonlocal is_heard
+        if not is_heard:  # waiting for it at every step would cost more than the painting
+            return
         try:
             tally.append_event(job_id, "step", {"step": step, "steps": steps})
         except Unavailable as exc:
-            log.warning("job %s: nobody hears of step %d: %s", job_id, step, exc)
+            is_heard = False
+            log.warning("job %s: nobody hears of its steps from %d on: %s", job_id, step, exc)
 
     ports().progress = tell
     try:

@@ -25,6 +25,8 @@ from flows.record import CoverRecord
 from integrations.errors import NotFound, Unavailable
 from integrations.gateway.ports import Job, Order, Picture, Runs, Status
 
+PAGE = 100
+"""Runs asked for at once; a server answers with at most 200, and a run may have left two artifacts."""
 RESULT_KEY, TENANT = "cover", "tenant:"
 """What a result is called, and how the tag begins that says whose a run is."""
 STATUS: dict[StateType, Status] = {
@@ -66,8 +68,14 @@ class PrefectRuns(Runs):
 
     def find(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """The jobs that exist, by id; what those that are over left behind is asked for in a second question."""
+        found: dict[str, Job] = {}
+        for first in range(0, len(job_ids), PAGE):
+            found |= self._find(job_ids[first:first + PAGE])
+        return found
+
+    def _find(self, job_ids: Sequence[str]) -> dict[str, Job]:
         wanted = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(job_id) for job_id in job_ids]))
-        runs = (self._ask(lambda client: client.read_flow_runs(flow_run_filter=wanted)) or []) if job_ids else []
+        runs = self._ask(lambda client: client.read_flow_runs(flow_run_filter=wanted)) or []
         done = [run.id for run in runs if run.state_type == StateType.COMPLETED]
         results: dict[UUID, list[dict[str, Any]]] = {}
         if done:

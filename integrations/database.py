@@ -46,9 +46,9 @@ class Database:
                 "connect_timeout": TIMEOUT_S, "options": f"-c statement_timeout={TIMEOUT_S * 1000}"}
             self.engine: Engine = create_engine(parsed, pool_size=20, max_overflow=0, pool_timeout=TIMEOUT_S,
                                                 pool_pre_ping=not is_sqlite, connect_args=limits)
-        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, TypeError) as exc:
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, TypeError, ValueError):
             raise ValueError("database_url is no database address: it must be sqlite:///FILE or "
-                             "postgresql+psycopg://USER:PASSWORD@HOST/NAME") from exc
+                             "postgresql+psycopg://USER:PASSWORD@HOST/NAME") from None
         # One statement needs no transaction on a server; SQLite's own begin is told in _begin_sqlite.
         self._reader = self.engine.execution_options(**({"only_reads": True} if is_sqlite else {"isolation_level": "AUTOCOMMIT"}))
         self._where = parsed.render_as_string(hide_password=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from integrations.cms.git import Git
 from integrations.cms.markdown_posts import MarkdownPosts
 from integrations.cms.post_files import open_path, place_file
 from integrations.errors import Refused
+from integrations.git import Git
 from integrations.ports import PostCover, PostSource, Written
 from prompts.article import Article
 
@@ -63,7 +63,8 @@ class GitPosts(PostSource):
 
     def list_posts(self) -> Iterator[str]:
         """The ids, as MarkdownPosts has them, after taking over what others have pushed. Raises Refused, Unavailable."""
-        self._catch_up()
+        with self._git.locked():
+            self._catch_up()
         return self._posts.list_posts()
 
     def read(self, post_id: str) -> Article:
@@ -78,10 +79,15 @@ class GitPosts(PostSource):
         """Raise Refused where the post takes no cover, the tree is not clean or another branch is checked out."""
         self._posts.check_writable(post_id)
         self._path(post_id)
-        self._check_clean()
+        with self._git.locked():
+            self._check_clean()
 
     def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False) -> Written:
         """Commit the picture and the post that names it. Raises NotFound, Refused, Unavailable; then nothing has changed."""
+        with self._git.locked():
+            return self._write_cover(post_id, cover, force)
+
+    def _write_cover(self, post_id: str, cover: PostCover, force: bool) -> Written:
         self._catch_up()
         if self._posts.read(post_id).cover and not force:
             return Written(changed=False)
@@ -97,9 +103,10 @@ class GitPosts(PostSource):
 
     def restore(self, post_id: str, written: Written) -> bool:
         """Commit the post as it was before, as MarkdownPosts restores it; False if it is so already. Raises as that does."""
-        self._catch_up()
-        return self._committed(
-            lambda: self._posts.restore(post_id, written), f"Take the cover of {post_id} back", self._path(post_id))
+        with self._git.locked():
+            self._catch_up()
+            return self._committed(
+                lambda: self._posts.restore(post_id, written), f"Take the cover of {post_id} back", self._path(post_id))
 
     def _path(self, post_id: str) -> str:
         """The post's real file, as the repository names it. Raises Refused for a draft that nobody has committed."""

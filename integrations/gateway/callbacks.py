@@ -72,7 +72,9 @@ class Callbacks:
             self.courier.post(item.payload["url"], body, headers)
         except Refused as exc:
             self.outbox.finish([item.id], "refused", str(exc))
-        except Unavailable as exc:
+        except Exception as exc:  # one receiver's trouble, foreseen or not, never stops the others
+            if not isinstance(exc, Unavailable):
+                log.exception("callback of job %s: not foreseen, please report it", job.id)
             if item.attempts >= MAX_ATTEMPTS:
                 self.outbox.finish([item.id], "given up", str(exc))
             else:

@@ -17,6 +17,7 @@ from integrations.gateway.ports import Backlog, Item, Queue, Taken
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 Values = list[tuple[tuple[str, ...], float]]
 """Of one gauge, by the values of its labels."""
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 FRESH_S = 10.0
 """So long what was asked of engine and database is told again: many who look cost no more than one."""
 
@@ -87,11 +88,16 @@ class AnswerCounter:
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 route = _route(scope)
-                self._metrics.answers.labels(scope["method"], route, str(message["status"])).inc()
+                self._metrics.answers.labels(_method(scope), route, str(message["status"])).inc()
                 self._metrics.seconds.labels(route).observe(time.perf_counter() - began)
             await send(message)
 
         await self._app(scope, receive, counted)
+
+
+def _method(scope: Scope) -> str:
+    """As HTTP has it; whatever else a stranger makes up is one word, for the label's values must stay few."""
+    return scope["method"] if scope["method"] in METHODS else "other"
 
 
 def _route(scope: Scope) -> str:

@@ -59,15 +59,17 @@ class SqlQueue(Queue):
 
     def backlog(self) -> Backlog:
         """What is still to be done."""
-        left = select(func.count(), func.min(items.c.added_at)).where(self._mine, items.c.finished_at.is_(None))
-        with self._database.begin() as db:
+        left = select(func.count(), func.min(items.c.added_at)).where(self._mine, items.c.due_at.is_not(None))
+        with self._database.begin(only_reads=True) as db:
             count, oldest = db.execute(left).one()
         return Backlog(count=count, oldest_s=max(0.0, self._clock() - oldest) if count else 0.0)
 
     def _set(self, ids: Collection[str], **values: Any) -> None:
+        """What is finished stays so, also where a worker comes late, after its lease has ended and another one has done it."""
         if ids:
+            wanted = self._mine, items.c.id.in_(list(ids)), items.c.due_at.is_not(None)
             with self._database.begin() as db:
-                db.execute(update(items).where(self._mine, items.c.id.in_(list(ids))).values(**values))
+                db.execute(update(items).where(*wanted).values(**values))
 
     @property
     def _mine(self) -> Any:

@@ -40,6 +40,8 @@ class Watcher:
                     await run_in_threadpool(self._note, ids)
                 except IntegrationError as exc:
                     log.warning("progress of %d jobs is not known just now: %s", len(ids), exc)
+                except Exception:  # a task's entry point: it must not end, or nobody hears of any job again
+                    log.exception("progress of %d jobs: not foreseen, please report it", len(ids))
             await asyncio.sleep(self._poll_s)
 
     async def follow(self, job: Job, after: str) -> AsyncIterator[Event | None]:

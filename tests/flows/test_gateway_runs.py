@@ -119,6 +119,17 @@ def test_several_are_found_in_one_question_and_unknown_ones_are_left_out(engine)
     assert engine.runs.find([]) == {}
 
 
+def test_more_than_a_page_are_found(engine, monkeypatch):
+    from flows import runs
+
+    monkeypatch.setattr(runs, "PAGE", 2)
+    jobs = [engine.runs.start(Order(source="s", post_id=str(number)), uuid.uuid4().hex).id for number in range(5)]
+    engine.succeed(jobs[4], PICTURE)
+    found = engine.runs.find(jobs)
+    assert set(found) == set(jobs)
+    assert found[jobs[4]].pictures == (PICTURE,)
+
+
 def test_jobs_are_counted_by_state(engine):
     before = engine.runs.count()
     queued, running, done = (start(engine) for _ in range(3))

@@ -1,6 +1,7 @@
 """The traps of a Git repository: other people's changes, remotes that went on, hooks that say no, and calls that hang."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,16 @@ def test_writing_and_restoring_are_pushed(desk):
     desk.posts.restore(post, written)
     assert desk.git("rev-parse", "main", folder=desk.origin) == desk.git("rev-parse", "HEAD")
     assert desk.git("log", "--format=%s", "-1").strip() == f"Take the cover of {post} back"
+
+
+def test_covers_that_are_written_at_once_are_one_commit_each(alone):
+    posts = [alone.add(f"post {number}", "words") for number in range(6)]
+    before = int(alone.git("rev-list", "--count", "HEAD"))
+    with ThreadPoolExecutor(6) as pool:
+        written = list(pool.map(lambda post: alone.posts.write_cover(post, COVER), posts))
+    assert all(each.changed for each in written)
+    assert int(alone.git("rev-list", "--count", "HEAD")) == before + 6
+    assert alone.git("status", "--porcelain").strip() == ""
 
 
 def test_where_nothing_changes_nothing_is_committed(alone):

@@ -38,9 +38,10 @@ def folder(origin, tmp_path):
 
 
 def test_a_folder_that_has_the_commit_is_left_as_it_is(folder):
-    head = git(folder, "rev-parse", "HEAD")
-    commit(folder, "own.md")
-    GitCheckout(folder).bring(head)
+    old = git(folder, "rev-parse", "HEAD")
+    new = commit(folder, "own.md")
+    GitCheckout(folder, pulls=True).bring(old)
+    assert git(folder, "rev-parse", "HEAD") == new
 
 
 def test_a_folder_that_others_pull_is_waited_for(origin, folder):
@@ -62,14 +63,14 @@ def test_a_folder_of_ours_is_brought_to_the_commit_and_keeps_what_was_written_in
 def test_a_folder_that_has_diverged_is_refused(origin, folder):
     pushed = commit(origin, "b.md")
     commit(folder, "own.md")
-    with pytest.raises(Refused, match="has diverged from what was pushed"):
+    with pytest.raises(Refused, match="cannot follow what was pushed: it has diverged"):
         GitCheckout(folder, pulls=True).bring(pushed)
 
 
 def test_an_origin_out_of_reach_is_worth_another_try(origin, folder, tmp_path):
     pushed = commit(origin, "b.md")
     origin.rename(tmp_path / "away")
-    with pytest.raises(Unavailable, match="cannot be pulled"):
+    with pytest.raises(Unavailable, match="fetch in"):
         GitCheckout(folder, pulls=True).bring(pushed)
 
 
@@ -80,5 +81,15 @@ def test_what_is_no_commit_is_refused(folder, word):
 
 
 def test_a_folder_outside_any_repository_never_has_it(tmp_path):
-    with pytest.raises(Unavailable, match="is not at commit"):
+    with pytest.raises(Refused, match="not a git repository"):
         GitCheckout(tmp_path).bring("a" * 40)
+
+
+def test_a_folder_whose_post_was_changed_here_and_there_is_refused_and_keeps_both(origin, folder):
+    pushed = commit(origin, "a.md", "new words")
+    (folder / "a.md").write_text("a cover that nobody committed")
+    with pytest.raises(Refused, match="cannot follow what was pushed"):
+        GitCheckout(folder, pulls=True).bring(pushed)
+    assert (folder / "a.md").read_text() == "a cover that nobody committed"
+    with pytest.raises(Refused, match="cannot follow"):
+        GitCheckout(folder, pulls=True).bring(pushed)

@@ -1,14 +1,19 @@
 """Git: the one way our adapters call git. Each call has a time limit, asks nobody for a password, and fails in our words."""
 
+import fcntl
 import os
 import re
 import signal
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from integrations.errors import Refused, Unavailable
 
 MAX_MESSAGE = 300
+WAIT_S = 0.1
 _USERINFO = re.compile(r"://[^/@\s]*@")
 
 
@@ -19,6 +24,24 @@ class Git:
         """timeout_s: for one call, its hooks and the network included."""
         self.folder = folder
         self._timeout_s = timeout_s
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One process at a time in this block, of all that call this. Raises Unavailable where another one takes longer than a
+        call may, Refused outside any repository.
+        """
+        place = Path(self.ask("rev-parse", "--absolute-git-dir").strip()) / "fengmian.lock"
+        until = time.monotonic() + self._timeout_s
+        with place.open("w") as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > until:
+                        raise Unavailable(f"git: another process has worked in {self.folder} for {self._timeout_s:g} s") from None
+                    time.sleep(WAIT_S)
+            yield  # the lock ends with the file, and with the process
 
     def ask(self, *words: str) -> str:
         """What git prints. Raises Refused with git's own words where it fails, Unavailable."""

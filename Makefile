@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLE := examples/cloud-native.md
 
-.PHONY: chaos help setup develop cover test check bench services train-smoke
+.PHONY: help setup develop cover test check bench services train-smoke
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,9 +36,6 @@ check: develop  ## Lint, types and the one direction of imports
 
 test: check  ## Check, then run the tests (services that are not installed skip; see `make services`)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
-
-chaos: develop  ## Kill workers in the middle of their work and see that every post has one cover (minutes)
-	$(BIN)/python -m pytest -m chaos $(PYTEST_ARGS)
 
 train-smoke: develop  ## Train a tiny model from nothing, and check that it learns (under three minutes)
 	$(BIN)/python -m generator.training.smoke

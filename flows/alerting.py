@@ -60,6 +60,8 @@ def alert(server: PrefectServer, settings: FleetSettings) -> Iterator[tuple[str,
     yield _bring(server, _crash_silent(settings.silent_s))
     url = settings.notify_url.get_secret_value()
     block = _save_block(url) if url else None
+    if block is None:
+        _forget_block(server)
     for each in ALERTS:
         if block:
             yield _bring(server, _tell(each, block))
@@ -97,6 +99,13 @@ def _save_block(url: str) -> UUID:
     saved = SlackWebhook(url=SecretStr(url)).save(BLOCK, overwrite=True)
     assert isinstance(saved, UUID)
     return saved
+
+
+def _forget_block(server: PrefectServer) -> None:
+    """An address that is not told any more is not kept either."""
+    found = server.ask(lambda client: client.read_block_document_by_name(BLOCK, SlackWebhook.get_block_type_slug()))
+    if found is not None:
+        server.ask(lambda client: client.delete_block_document(found.id))
 
 
 def _bring(server: PrefectServer, wanted: AutomationCore) -> tuple[str, Done]:

@@ -11,6 +11,7 @@ from prefect.artifacts import create_image_artifact, create_table_artifact
 from flows import steps
 from flows.record import CoverRecord
 from integrations.pictures import decode
+from integrations.ports import StoredFile
 
 WIDTH_PX, QUALITY = 640, 80
 MAX_ROWS = 500
@@ -42,10 +43,20 @@ def as_data_uri(data: bytes, content_type: str) -> str:
     return f"data:{content_type};base64,{base64.b64encode(data).decode()}"
 
 
-def _inside(record: CoverRecord) -> str:
-    picture = decode(steps.whole_file(record.files[0]), record.files[0].name)
-    image = Image.frombytes("RGB", (picture.width, picture.height), picture.rgb)
-    image.thumbnail((WIDTH_PX, WIDTH_PX))
+def as_picture_uri(picture: Image.Image) -> str:
+    """A picture inside an address, as WebP."""
     file = BytesIO()
-    image.save(file, "WEBP", quality=QUALITY)
+    picture.save(file, "WEBP", quality=QUALITY)
     return as_data_uri(file.getvalue(), "image/webp")
+
+
+def open_stored(file: StoredFile) -> Image.Image:
+    """A stored picture. Raises Unavailable where it is gone."""
+    picture = decode(steps.whole_file(file), file.name)
+    return Image.frombytes("RGB", (picture.width, picture.height), picture.rgb)
+
+
+def _inside(record: CoverRecord) -> str:
+    image = open_stored(record.files[0])
+    image.thumbnail((WIDTH_PX, WIDTH_PX))
+    return as_picture_uri(image)

@@ -49,7 +49,7 @@ def down() -> None:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"process {record.pid} did not end within {DOWN_WITHIN_S:.0f} s; see {folder.log}")
             time.sleep(0.1)
-    left = folder.family(*(each.name for each in record.services)) if record else []
+    left = folder.family()
     end(left, 10)
     print("down" if was_up else f"was not up; ended {len(left)} processes that a killed supervisor had left" if left
           else "was not up")

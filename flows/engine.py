@@ -3,6 +3,7 @@
 Imported only where a Prefect server is configured; the command line alone never pays for it.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -18,7 +19,7 @@ from prefect.tasks import Task, exponential_backoff
 
 from flows import cover_backlog as backlog
 from flows import cover_post as story
-from flows import wiring
+from flows import steps, wiring
 from flows.artifacts import show_cover, show_table
 from flows.errors import BacklogFailed
 from flows.progress import told_to_followers
@@ -27,10 +28,13 @@ from flows.review import is_reviewed
 from flows.review_form import ask_editor
 from flows.runs import PrefectRuns, leave_result
 from flows.site_settings import SITE
-from integrations.errors import Unavailable
+from integrations.errors import IntegrationError, Refused, Unavailable
 from integrations.gateway.dispatch import run_key
 from integrations.gateway.ports import Order
 
+log = logging.getLogger(__name__)
+MOST_FOLLOWERS = 30
+"""Runs that may fail one after another about one version of a post, one each night, before a person is asked."""
 RETRIES = 3
 BACKOFF_S = 2.0
 """Wait before the first retry; doubled for each further one."""
@@ -43,7 +47,10 @@ def cover_post(source: str, post_id: str, wishes: Wishes = Wishes()) -> CoverRec
     with told_to_followers():
         record = story.cover_post(source, post_id, wishes, as_task, review)
     leave_result(record)
-    show_cover(record)
+    try:
+        show_cover(record)
+    except IntegrationError as exc:  # the post has its cover; only people miss a picture of it here
+        log.warning("cover of %s: its picture cannot be shown: %s", record.id, exc)
     return record
 
 
@@ -60,13 +67,21 @@ def cover_backlog(source: str, wishes: Wishes = Wishes(write=True), limit: int |
 
 
 def ask_in_a_run(source: str, post_id: str, wishes: Wishes) -> bool:
-    """Start the run of cover-post that asks an editor about this version of a post; False where a backlog or a message has."""
+    """Start the run of cover-post that asks an editor about this version of a post; False where a backlog or a message has.
+
+    A run that failed is followed by another one, as a post without review is tried again by every backlog.
+    """
     ports, name = wiring.ports(), source.removeprefix(SITE)
-    key = run_key(name, post_id, ports.open_source(source).version(post_id))
+    key = run_key(name, post_id, steps.tell_version(source, post_id))
     wished = {wish: value for wish, value in asdict(wishes).items() if value is not None}
     runs = PrefectRuns(ports.settings.prefect_api_url or PREFECT_API_URL.value(), ports.settings.gateway.deployment)
-    job = runs.start(Order(source=source, post_id=post_id, site=name, wishes=wished), key)
-    return job.status == "queued"
+    order = Order(source=source, post_id=post_id, site=name, wishes=wished)
+    job = runs.start(order, key)
+    for _ in range(MOST_FOLLOWERS):
+        if job.status not in ("failed", "cancelled"):
+            return job.status == "queued"
+        job = runs.start(order, f"{key}:{job.id}")
+    raise Refused(f"{post_id}: {MOST_FOLLOWERS} runs about this version of it failed, the last with: {job.reason}")
 
 
 @cache

@@ -17,7 +17,8 @@ FORGETTABLE: tuple[Happening, ...] = ("painted", "reviewed")
 
 def find_unpublished(now: float) -> dict[str, list[str]]:
     """Stored pictures by fingerprint that are older than retention.pictures_days and that no published entry names, nor the post
-    that they were painted for: a run may have died between writing the post and telling the ledger.
+    that they were painted for: a run may have died between writing the post and telling the ledger. One of which the ledger does
+    not know for which post it was painted is none of them.
 
     Raises Unavailable, Refused.
     """
@@ -29,7 +30,7 @@ def find_unpublished(now: float) -> dict[str, list[str]]:
     published, painted_for = _list_published(), _list_painted()
     return {fingerprint: found for fingerprint, found in names.items()
             if fingerprint not in published and not _is_young(fingerprint, older_than)
-            and not any(_is_shown(fingerprint, *post) for post in painted_for[fingerprint])}
+            and painted_for[fingerprint] and not any(_is_shown(fingerprint, *post) for post in painted_for[fingerprint])}
 
 
 def delete_pictures(unpublished: Mapping[str, Collection[str]]) -> int:
@@ -66,9 +67,12 @@ def _list_painted() -> defaultdict[str, set[tuple[str, str]]]:
 def _is_shown(fingerprint: str, source: str, post_id: str) -> bool:
     """Whether the post names the picture; taken for granted where that cannot be told."""
     try:
-        return fingerprint in wiring.ports().open_source(source).read(post_id).cover
-    except NotFound:
-        return False
+        posts = wiring.ports().open_source(source)
+        try:
+            return fingerprint in posts.read(post_id).cover
+        except NotFound:
+            next(iter(posts.list_posts()), None)  # of a folder that is not there, seen from here, nothing can be told
+            return False
     except (Refused, BadInput):
         return True
 

@@ -1,7 +1,5 @@
 """How an editor is asked: the run suspends with a form that shows the candidates, and goes on with the answer. Knows Prefect."""
 
-import base64
-from io import BytesIO
 from typing import Literal
 
 from PIL import Image, ImageOps
@@ -11,13 +9,12 @@ from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field
 
-from flows import steps, wiring
-from flows.record import Painted
+from flows import wiring
+from flows.artifacts import as_picture_uri, open_stored, plain_key
 from flows.review import Answer, Candidate, Proposal
-from integrations.pictures import decode
 from integrations.ports import Verdict
 
-STRIP_PX, GAP_PX, STRIP_QUALITY = 300, 8, 80
+STRIP_PX, GAP_PX = 300, 8
 MAX_CROPS = 2
 """Channel crops beside each candidate; more would be too small to judge."""
 CENTRES = {"left": (0.0, 0.5), "right": (1.0, 0.5), "top": (0.5, 0.0), "bottom": (0.5, 1.0), "centre": (0.5, 0.5)}
@@ -49,19 +46,13 @@ def ask_editor(proposal: Proposal) -> Answer:
     assert site is not None
     story = describe(proposal)
     if not _was_asked(key):
-        create_markdown_artifact(key=artifact_key(draft.source, draft.article.id), markdown=story,
+        create_markdown_artifact(key=plain_key(f"review-{draft.source}-{draft.article.id}"), markdown=story,
                                  description=f"Candidates for {draft.article.title[:100]}")
     form = Review.with_initial_data(description=story, decision="approve", pick=1, alt_text=draft.alt_text,
                                     prompt=draft.prompt.text, region="", reason="", editor="", sheet=proposal.sheet)
     given = suspend_flow_run(wait_for_input=form, timeout=round(site.review.timeout_hours * 3600), key=key)
     return Answer(decision=given.decision, pick=given.pick, alt_text=given.alt_text, prompt=given.prompt, region=given.region,
                   reason=given.reason, editor=given.editor, sheet=given.sheet)
-
-
-def artifact_key(source: str, post_id: str) -> str:
-    """The key under which all sheets of one post are found: small letters, digits and hyphens, as Prefect wants them."""
-    letters = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in f"{source}-{post_id}".lower())
-    return f"review-{letters}"[:200].strip("-")
 
 
 def _was_asked(key: str) -> bool:
@@ -90,7 +81,7 @@ def draw_strip(proposal: Proposal, candidate: Candidate) -> str:
     """A candidate beside its crops for the style's other channels, all of one height, as a data: URI of a WebP."""
     own = proposal.draft.request.width, proposal.draft.request.height
     others = [size for size in proposal.draft.style.sizes if size != own][:MAX_CROPS]
-    picture = open_cover(candidate.painted)
+    picture = open_stored(candidate.painted.cover.files[0])
     pieces = [piece.resize((round(STRIP_PX * piece.width / piece.height), STRIP_PX), Image.Resampling.LANCZOS)
               for piece in (picture, *(crop(picture, *size, CENTRES[proposal.draft.style.subject]) for size in others))]
     strip = Image.new("RGB", (sum(piece.width for piece in pieces) + GAP_PX * len(others), STRIP_PX), "white")
@@ -98,16 +89,7 @@ def draw_strip(proposal: Proposal, candidate: Candidate) -> str:
     for piece in pieces:
         strip.paste(piece, (left, 0))
         left += piece.width + GAP_PX
-    file = BytesIO()
-    strip.save(file, "WEBP", quality=STRIP_QUALITY)
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def open_cover(painted: Painted) -> Image.Image:
-    """The stored picture. Raises Unavailable where it is gone."""
-    file = next(file for file in painted.cover.files if file.format == "png")
-    picture = decode(steps.whole_file(file), file.name)
-    return Image.frombytes("RGB", (picture.width, picture.height), picture.rgb)
+    return as_picture_uri(strip)
 
 
 def crop(picture: Image.Image, width: int, height: int, centre: tuple[float, float]) -> Image.Image:

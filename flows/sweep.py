@@ -5,6 +5,7 @@ Nothing here knows Prefect: flows/sweep_prefect.py is the Fleet of a Prefect ser
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
@@ -15,6 +16,8 @@ from flows.site_settings import ReviewSettings
 from integrations.errors import IntegrationError, Refused
 
 DAY_S = 86_400
+MOST_TROUBLES = 3
+"""Of one source in one sweep: a CMS that is away would be waited for once for each post."""
 LOOK_BACK_S = 7 * DAY_S
 """What ended longer ago is left alone; longer than all pauses between attempts together."""
 PASSING = "Flow run encountered an exception: Unavailable: "
@@ -102,12 +105,21 @@ class Sweep:
     now: float
 
     def sweep(self) -> list[Finding]:
-        """Do what is due. One run's trouble never stops the others. Raises Unavailable where the runs cannot be listed."""
+        """Do what is due. One run's trouble never stops the others, but after some of one source the rest of it is left to the
+        next sweep. Raises Unavailable where the runs cannot be listed.
+        """
         runs = self.fleet.list_runs(self.now - LOOK_BACK_S)
         over = [run for run in runs if run.state in ("crashed", "failed")]
         followed = self.fleet.list_started([_key(run) for run in over])
-        findings = [self._look(run) for run in runs if _key(run) not in followed]
-        return [finding for finding in findings if finding is not None]
+        findings: list[Finding] = []
+        troubles: Counter[str] = Counter()
+        for run in runs:
+            if _key(run) in followed or troubles[run.source] >= MOST_TROUBLES:
+                continue
+            if finding := self._look(run):
+                findings.append(finding)
+                troubles[run.source] += finding.result == "trouble"
+        return findings
 
     def _look(self, run: Run) -> Finding | None:
         try:

@@ -32,7 +32,7 @@ FOR_PYTHON = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
 def run(services: Sequence[Service], folder: UpFolder, is_shown: bool) -> None:
     """Keep them running until a signal comes. Raises AlreadyUp, SettingsError for a port that is taken."""
     with folder.held():
-        end(folder.family(*(each.name for each in services)), PATIENCE_S)  # what a killed supervisor left behind
+        end(folder.family(), PATIENCE_S)  # what a killed supervisor left behind
         for service in services:
             check_free(service)
         with folder.logging(sys.stderr if is_shown else None) as log:
@@ -75,8 +75,7 @@ class Supervisor:
         looking.cancel()
         for name in reversed(keepers):
             keepers[name].cancel()
-            with suppress(asyncio.CancelledError):
-                await keepers[name]
+            await asyncio.gather(keepers[name], return_exceptions=True)
             await self._end(name)
             await self._set(name, state="stopped", pid=0, detail="")
         self._say("up", "all stopped")
@@ -110,6 +109,9 @@ class Supervisor:
         try:
             process = await asyncio.create_subprocess_exec(*service.words, stdin=asyncio.subprocess.DEVNULL, stdout=says,
                                                            stderr=says, env=environment, start_new_session=True)
+        except OSError as exc:
+            os.close(said)
+            return 1, f"{service.words[0]} cannot be started: {exc.strerror}"
         finally:
             os.close(says)
         self._processes[service.name] = process
@@ -138,7 +140,9 @@ class Supervisor:
     async def _look(self) -> None:
         """Ask every running service for its health, again and again."""
         while True:
-            await asyncio.gather(*(self._ask(service) for service in self._services.values()))
+            asked = [self._ask(service) for service in self._services.values()]
+            for trouble in filter(None, await asyncio.gather(*asked, return_exceptions=True)):
+                self._say("up", f"health cannot be told: {type(trouble).__name__}: {trouble}")
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _ask(self, service: Service) -> None:
@@ -172,7 +176,10 @@ class Supervisor:
 
     async def _set(self, name: str, **changes: Any) -> None:
         self._state[name] = replace(self._state[name], since=time.time(), **changes)
-        self._folder.write(tuple(self._state.values()))
+        try:
+            self._folder.write(tuple(self._state.values()))
+        except OSError as exc:  # a full disk ends no service
+            self._say("up", f"the record cannot be written: {exc.strerror}")
         async with self._changed:
             self._changed.notify_all()
 

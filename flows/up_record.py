@@ -112,9 +112,11 @@ class UpFolder:
         return {MARK: f"{self.state_folder.absolute()}:{service}"}
 
     def family(self, *services: str) -> list[psutil.Process]:
-        """The living processes of these services, whoever is their parent now."""
-        marks = {self.mark(service)[MARK] for service in services}
-        return [process for process in psutil.process_iter() if _mark_of(process) in marks]
+        """The living processes of these services, of all where none is named, whoever is their parent now."""
+        marks = tuple(self.mark(service)[MARK] for service in services)
+        ours = self.mark("")[MARK]
+        return [process for process in psutil.process_iter()
+                if (mark := _mark_of(process)) and (mark in marks if marks else mark.startswith(ours))]
 
     @contextmanager
     def logging(self, echo: IO[str] | None) -> Iterator[logging.Logger]:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from flows.up_runs import put_back
 FENGMIAN = (sys.executable, "-m", "flows.cli")
 DEFAULT_API_URL = "http://127.0.0.1:4200/api"
 PROBE_S = 5.0
+WORKER = f"up-{socket.gethostname()}"
+SHORTEST_HEARTBEAT_S = 30
+"""Prefect takes no less."""
 TIMEOUT_SHARE = 0.8
 """Of cache.hold_s, that one picture may take where generator.timeout_s would be more."""
 QUICK = {"PREFECT_WORKER_QUERY_SECONDS": "2", "PREFECT_RUNNER_POLL_FREQUENCY": "2"}
@@ -54,7 +58,7 @@ def make_services(settings: Settings, folder: Path) -> tuple[Service, ...]:
     needs = ("server",) if server else ()
     register = Service(name="deployments", words=(*FENGMIAN, "deploy"), needs=needs, environment=common)
     worker = Service(
-        name="worker", words=(_program("prefect"), "worker", "start", "--pool", pool, "--type", "process", "--name", "up"),
+        name="worker", words=(_program("prefect"), "worker", "start", "--pool", pool, "--type", "process", "--name", WORKER),
         environment={**common, **QUICK, **_distant_painting(settings)}, needs=(*needs, "deployments"),
         probe=partial(_is_online, api_url, pool), before=partial(put_back, api_url, pool) if server else None)
     gateway = (_make_gateway(settings, common, needs),) if settings.gateway.pepper.get_secret_value() else ()
@@ -84,7 +88,9 @@ def _common_environment(settings: Settings, folder: Path, api_url: str) -> dict[
 def _prefect_environment(settings: Settings, api_url: str) -> dict[str, str]:
     """What Prefect's own programs need: a home in the state folder, a server, and nobody told."""
     home = str((settings.state_folder / "prefect").absolute())
-    return {"PREFECT_HOME": home, "PREFECT_API_URL": api_url, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    return {"PREFECT_HOME": home, "PREFECT_API_URL": api_url, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1",
+            "PREFECT_UI_STATIC_DIRECTORY": f"{home}/ui",  # its own place is beside its code, where it may not be allowed to write
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(max(SHORTEST_HEARTBEAT_S, int(settings.fleet.silent_s / 3)))}
 
 
 def _make_server(api_url: str, settings: Settings) -> tuple[Service, ...]:
@@ -149,5 +155,5 @@ def _is_online(api_url: str, pool: str, since: float) -> bool:
         workers = answer.raise_for_status().json()
     except (httpx.HTTPError, ValueError):
         return False
-    return any(each["name"] == "up" and each["status"] == "ONLINE"
+    return any(each["name"] == WORKER and each["status"] == "ONLINE"
                and datetime.fromisoformat(each["last_heartbeat_time"]).timestamp() >= since for each in workers)

@@ -27,13 +27,13 @@ class Guard:
         elif (length := headers.get(b"content-length", b"0")).isdigit() and int(length) > self._max:
             await _refuse(413, f"body: {int(length)} bytes; at most {self._max} are allowed")(scope, receive, send)
         else:
-            await self._app(scope, self._counted(receive), send)
+            await self._pass_counted(scope, receive, send)
 
     def _may_enter(self, given: bytes) -> bool:
         return not self._token or hmac.compare_digest(given, b"Bearer " + self._token)
 
-    def _counted(self, receive: Receive) -> Receive:
-        """The body of a caller that does not say how long it is ends where the limit is."""
+    async def _pass_counted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The body of a caller that does not say how long it is ends where the limit is; then that is the answer."""
         read = 0
 
         async def counted() -> Message:
@@ -42,7 +42,13 @@ class Guard:
             read += len(message.get("body", b""))
             return {"type": "http.disconnect"} if read > self._max else message
 
-        return counted
+        async def told(message: Message) -> None:
+            if read <= self._max:
+                await send(message)
+
+        await self._app(scope, counted, told)
+        if read > self._max:
+            await _refuse(413, f"body: more than {self._max} bytes")(scope, receive, send)
 
 
 def _refuse(status: int, message: str) -> JSONResponse:

@@ -1,23 +1,17 @@
 """WordPressClient: every request to one WordPress goes through here, with its password, time limit and meaning of errors."""
 
 import base64
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import ip_address
 from typing import Any
 
-import httpx
-
+from integrations.cms.own_site import OwnSite, first_words, parsed, without_secrets
 from integrations.errors import NotFound, Refused, Unavailable
-from integrations.http import Answer, FetchLimits, GuardedClient
-from prompts.plain import plain
+from integrations.http import Answer
 
 PATHS = ("/wp-json", "/?rest_route=")
 """Where the REST API answers: with readable permalinks, and without."""
-EVERYWHERE = ("0.0.0.0/0", "::/0")
-MAX_MESSAGE = 200
 Query = Mapping[str, str | int]
 
 
@@ -52,21 +46,17 @@ class WordPressClient:
         Raises ValueError for an address that is not https, unless it is this machine's or allow_http is set, and for a
         name or password that cannot be sent.
         """
-        self._site = _checked(url, allow_http)
+        self._site = OwnSite("wordpress", url, "password", timeout_s=timeout_s, allow_http=allow_http)
         if not user or not password or ":" in user or not (user + password).isprintable():
             raise ValueError(f"wordpress: user {user!r} needs an application password, and neither may hold control characters "
                              f"nor the name a colon")
         self._user = user
         self._secrets = (password, base64.b64encode(f"{user}:{password}".encode()).decode())
-        port = self._site.port or (443 if self._site.scheme == "https" else 80)
-        # Any network: the address is the owner's own choice.
-        self._http = GuardedClient(FetchLimits(timeout_s=timeout_s, deadline_s=timeout_s, ports=frozenset({port}),
-                                               networks=EVERYWHERE))
 
     @property
     def name(self) -> str:
         """The site as an error shows it."""
-        return str(self._site)
+        return self._site.name
 
     def get(self, route: str, query: Query, keys: Collection[str] = ("id",)) -> Reply:
         """What is at `route`, such as "posts/7", each thing with these keys. Raises NotFound, Refused, Unavailable."""
@@ -94,7 +84,7 @@ class WordPressClient:
         """Where the API answers, found out once. Raises Refused for a site without one, or one that takes no passwords."""
         for path in PATHS:
             answer = self._send("GET", f"{path}/", {"_fields": "namespaces,authentication"})
-            index = _parsed(answer)
+            index = parsed(answer)
             if isinstance(index, dict) and "wp/v2" in index.get("namespaces", ()):
                 if "application-passwords" not in index.get("authentication", ()):
                     raise Refused(f"wordpress: {self.name} takes no application passwords; it must be served over https, "
@@ -107,23 +97,17 @@ class WordPressClient:
 
     def _send(self, method: str, path: str, query: Query, **body: Any) -> Answer:
         way, _, rest_route = path.partition("?rest_route=")
-        url = self._site.copy_with(path=self._site.path.rstrip("/") + way)
         params = dict(query) | ({"rest_route": rest_route} if rest_route else {})
         headers = {"Authorization": f"Basic {self._secrets[1]}", "Accept": "application/json"}
-        answer = self._http.send(httpx.Request(method, url, params=params, headers=headers, **body))
-        if 300 <= answer.status < 400:
-            target = plain(answer.headers.get("location", "")).split("?")[0][:MAX_MESSAGE]
-            raise Refused(f"wordpress: {self.name} redirects to {target!r}, which is not followed with a password; "
-                          "give the address that the site is at")
-        return answer
+        return self._site.send(method, way, params=params, headers=headers, **body)
 
     def _understood(self, answer: Answer, what: str) -> Any:
         """The JSON of an answer that went well. Raises what another one means."""
-        content = _parsed(answer)
+        content = parsed(answer)
         if answer.status < 300 and content is not None:
             return content
         code, message = (str(content.get(key, "")) for key in ("code", "message")) if isinstance(content, dict) else ("", "")
-        said = self._without_secrets(f"{message} ({code})" if code else _first_words(answer))
+        said = without_secrets(f"{message} ({code})" if code else first_words(answer), self._secrets)
         told = f"wordpress: {self.name}: {what}: status {answer.status}: {said}"
         if answer.status < 300:
             raise Refused(f"wordpress: {self.name}: {what}: the answer is not JSON but {said!r}")
@@ -139,46 +123,6 @@ class WordPressClient:
         if answer.status == 429 or (answer.status >= 500 and not code.startswith("rest_upload_")):
             raise Unavailable(told)
         raise Refused(told)
-
-    def _without_secrets(self, text: str) -> str:
-        """What a stranger's page says, on one line, short, and without our password if it repeats it."""
-        for secret in self._secrets:
-            text = text.replace(secret, "...")
-        return plain(text)[:MAX_MESSAGE]
-
-
-def _checked(url: str, allow_http: bool) -> httpx.URL:
-    try:
-        site = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError) as exc:
-        raise ValueError(f"wordpress: {url[:MAX_MESSAGE]!r} is not an address: {exc}") from exc
-    if site.userinfo or site.query or site.fragment:
-        raise ValueError("wordpress: the site's address must have no user name, no query and no fragment")
-    if site.scheme not in ("https", "http") or not site.host:
-        raise ValueError(f"wordpress: {url[:MAX_MESSAGE]!r} must begin with https:// and name a host")
-    if site.scheme == "http" and not (allow_http or _is_loopback(site.host)):
-        raise ValueError(f"wordpress: {url[:MAX_MESSAGE]!r} is not https, so the password could be read on the way; "
-                         "use https, or allow http for a network of your own")
-    return site
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _parsed(answer: Answer) -> Any:
-    """The answer's JSON, or None."""
-    try:
-        return json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _first_words(answer: Answer) -> str:
-    return answer.body[:4 * MAX_MESSAGE].decode("utf-8", "replace").strip() or "an empty answer"
 
 
 def _number(text: str) -> int:

@@ -22,16 +22,21 @@ DAY_S = 86_400
 @flow(name="sweep")
 def sweep() -> dict[str, int]:
     """Runs that died are started again, open reviews reminded of; how many had which result. Safe to run at any time."""
-    ports = wiring.ports()
-    fleet = PrefectFleet(PrefectServer(ports.settings.prefect_api_url or PREFECT_API_URL.value()))
-    findings = Sweep(fleet=fleet, settings=ports.settings.fleet, version_of=steps.tell_version, review_of=_review_of,
-                     now=time.time()).sweep()
+    findings = sweep_once()
     log = get_run_logger()
     for finding in findings:
         if finding.result in ("left", "trouble"):
             log.warning("run %s, post %r: %s", finding.run.id, finding.run.post_id, finding.reason)
     show_table("sweep", [_row(finding) for finding in findings], f"{len(findings)} runs that needed something")
     return _count([finding.result for finding in findings])
+
+
+def sweep_once() -> list[Finding]:
+    """One sweep, and what it did. Raises Unavailable."""
+    ports = wiring.ports()
+    fleet = PrefectFleet(PrefectServer(ports.settings.prefect_api_url or PREFECT_API_URL.value()))
+    return Sweep(fleet=fleet, settings=ports.settings.fleet, version_of=steps.tell_version, review_of=_review_of,
+                 now=time.time()).sweep()
 
 
 def _review_of(source: str) -> ReviewSettings | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.process import Command, free_port, or_skip, running
+from tests.services.process import Command, Server, free_port, or_skip, running
 
 START_WITHIN_S = 120
 
@@ -48,13 +48,21 @@ def uvicorn_service(stack: ExitStack, folder: Path, **settings: str) -> Generato
     return GeneratorService(url, f"127.0.0.1:{grpc_port}", "uvicorn", folder / "log")
 
 
-def ray_service(stack: ExitStack, folder: Path) -> GeneratorService:
-    """Two replicas on CPUs, by a driver process of their own."""
+def ray_server(folder: Path, **settings: str) -> tuple[Server, GeneratorService]:
+    """Two replicas on CPUs, by a driver process of their own. Not started. settings: further FENGMIAN_ variables."""
     port, grpc_port = free_port(), free_port()
     words = [sys.executable, "-m", "tests.services.ray_driver", str(port), str(grpc_port), str(folder / "up")]
-    command = Command(words, folder / "log", environment(folder))
-    stack.process = stack.enter_context(running(command, (folder / "up").exists, START_WITHIN_S))
-    return GeneratorService(f"http://127.0.0.1:{port}", f"127.0.0.1:{grpc_port}", "ray", folder / "log")
+    server = Server(Command(words, folder / "log", environment(folder, **settings)), (folder / "up").exists, START_WITHIN_S)
+    return server, GeneratorService(f"http://127.0.0.1:{port}", f"127.0.0.1:{grpc_port}", "ray", folder / "log")
+
+
+def ray_service(stack: ExitStack, folder: Path) -> GeneratorService:
+    """The same, up."""
+    server, service = ray_server(folder)
+    stack.callback(server.end)
+    server.start()
+    stack.process = server.process
+    return service
 
 
 @pytest.fixture(scope="session", params=["uvicorn", "ray"])

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,14 +38,21 @@ def postgres(request):
         # Not pytest's folders: another user must be able to enter it.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fengmian-pg-")))
         with or_skip(request, "postgres"):
-            programs, port = find_programs(), free_port()
-            as_owner = ["setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", "--init-groups"] if os.geteuid() == 0 else []
-            if as_owner:
-                shutil.chown(folder, *find_owner())
-            make_cluster(folder, [*as_owner, str(programs / "initdb")])
-            words = [*as_owner, str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(port), "-k", str(folder),
-                     "-h", "127.0.0.1", "-c", "max_connections=100"]
-            stack.enter_context(running(Command(words, folder / "log", environment()), lambda: listens(port), within_s=30))
+            server = stack.enter_context(postgres_in(folder))
+        yield server
+
+
+@contextmanager
+def postgres_in(folder: Path, connections: int = 100):
+    """A new cluster in a folder that another user can enter."""
+    programs, port = find_programs(), free_port()
+    as_owner = ["setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", "--init-groups"] if os.geteuid() == 0 else []
+    if as_owner:
+        shutil.chown(folder, *find_owner())
+    make_cluster(folder, [*as_owner, str(programs / "initdb")])
+    words = [*as_owner, str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(port), "-k", str(folder),
+             "-h", "127.0.0.1", "-c", f"max_connections={connections}"]
+    with running(Command(words, folder / "log", environment()), lambda: listens(port), within_s=30):
         yield Postgres(port)
 
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,23 +46,62 @@ class Command:
     environment: dict[str, str]
 
 
+class Server:
+    """A command in a session of its own, that can be ended and started again with the same words, on the same port."""
+
+    def __init__(self, command: Command, is_up: Callable[[], bool], within_s: float) -> None:
+        self.command, self.is_up, self._within_s = command, is_up, within_s
+        self.process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        """Begin, and wait until it answers. Raises NotStarted, nothing left behind."""
+        self.launch()
+        try:
+            wait_until(self.is_up, self.process, self._within_s, self.command)
+        except BaseException:
+            self.end()
+            raise
+
+    def launch(self) -> None:
+        """Begin."""
+        with self.command.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command.words, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=self.command.environment, start_new_session=True)
+
+    def end(self) -> None:
+        """End its whole process group, if it lives."""
+        if self.process is not None:
+            end_group(self.process)
+
+    def kill(self) -> None:
+        """End its whole process group at once, without a word to it."""
+        assert self.process is not None
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=10)
+
+    @property
+    def lives(self) -> bool:
+        """Whether its first process does."""
+        return self.process is not None and self.process.poll() is None
+
+
+@contextmanager
+def serving(command: Command, is_up: Callable[[], bool], within_s: float) -> Iterator[Server]:
+    """The command, up and answering; its whole process group is ended afterwards."""
+    server = Server(command, is_up, within_s)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.end()
+
+
 @contextmanager
 def running(command: Command, is_up: Callable[[], bool], within_s: float) -> Iterator[subprocess.Popen]:
-    """The command in a session of its own, up and answering; its whole process group is ended afterwards."""
-    with command.log.open("ab") as log:
-        process = subprocess.Popen(
-            command.words,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=command.environment,
-            start_new_session=True,
-        )
-    try:
-        wait_until(is_up, process, within_s, command)
-        yield process
-    finally:
-        end_group(process)
+    """The same, for those who want no more than its process."""
+    with serving(command, is_up, within_s) as server:
+        yield server.process
 
 
 def wait_until(is_up: Callable[[], bool], process: subprocess.Popen, within_s: float, command: Command) -> None:

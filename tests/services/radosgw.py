@@ -5,12 +5,12 @@ import subprocess
 import tempfile
 import uuid
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.services.process import Command, NotStarted, free_port, last_line, listens, needs, or_skip, running
+from tests.services.process import Command, NotStarted, Server, free_port, last_line, listens, needs, or_skip, serving
 
 PROGRAMS = ("monmaptool", "ceph-mon", "ceph-osd", "ceph", "radosgw", "radosgw-admin")
 
@@ -72,6 +72,7 @@ class RadosGateway:
     key: str
     secret: str
     region: str = "default"
+    server: Server | None = field(default=None, repr=False)
 
 
 @pytest.fixture(scope="session")
@@ -107,8 +108,8 @@ def cluster(folder: Path):
         key, secret = "tests", uuid.uuid4().hex
         ceph.once("radosgw-admin", "user", "create", "--uid=tests", "--display-name=tests",
                   f"--access-key={key}", f"--secret-key={secret}")
-        daemons.enter_context(ceph.daemon(["radosgw", "-f", "-n", "client.admin"], lambda: listens(gateway_port)))
-        yield RadosGateway(f"http://127.0.0.1:{gateway_port}", key, secret)
+        server = daemons.enter_context(ceph.daemon(["radosgw", "-f", "-n", "client.admin"], lambda: listens(gateway_port)))
+        yield RadosGateway(f"http://127.0.0.1:{gateway_port}", key, secret, server=server)
 
 
 class Ceph:
@@ -129,4 +130,4 @@ class Ceph:
             raise NotStarted(f"{words[0]} ended with {done.returncode}: {last_line(log)}")
 
     def daemon(self, words: list[str], is_up):
-        return running(Command(words, self.folder / "log" / f"{words[0]}.out", self.environment), is_up, within_s=60)
+        return serving(Command(words, self.folder / "log" / f"{words[0]}.out", self.environment), is_up, within_s=60)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.process import Command, NotStarted, free_port, last_line, needs, or_skip, running
+from tests.services.process import Command, NotStarted, Server, free_port, last_line, needs, or_skip, serving
 from tests.services.receiver import Receiver, receiving
 
 FILES = Path(__file__).with_name("wordpress")
@@ -25,13 +25,16 @@ DATABASE = ("CREATE DATABASE wordpress CHARACTER SET utf8mb4; CREATE USER wordpr
 
 @dataclass(frozen=True)
 class WordPress:
-    """passwords: the application password of each role, which is also the user's name. hooks: what the plugin sent."""
+    """passwords: the application password of each role, which is also the user's name. hooks: what the plugin sent.
+    server, database: PHP's and MariaDB's, which can be ended and started again."""
 
     url: str
     folder: Path
     environment: dict[str, str] = field(repr=False)
     passwords: dict[str, str] = field(repr=False)
     hooks: Receiver = field(repr=False)
+    server: Server = field(repr=False)
+    database: Server = field(repr=False)
 
     def run(self, code: str) -> str:
         """What PHP code prints inside this site."""
@@ -59,20 +62,20 @@ def wordpress_in(folder: Path):
     folder.chmod(0o755)  # the database may run as another user
     port, site = free_port(), folder / "site"
     url = f"http://127.0.0.1:{port}"
-    with database(folder) as socket, receiving() as hooks:
+    with database(folder) as (socket, mariadb), receiving() as hooks:
         environment = os.environ | {
             "SITE_URL": url, "SITE_DB_SOCKET": str(socket), "SITE_LOG": str(folder / "wordpress.log"),
             "FENGMIAN_WEBHOOK_URL": hooks.url, "FENGMIAN_WEBHOOK_SECRET": WEBHOOK_SECRET, "PHP_CLI_SERVER_WORKERS": "4"}
         copy_site(site)
         installed = once(folder, ["php", str(FILES / "install.php"), str(site)], environment)
         words = ["php", "-S", f"127.0.0.1:{port}", "-t", str(site), str(FILES / "router.php")]
-        with running(Command(words, folder / "php.log", environment), lambda: answers(f"{url}/wp-json/"), within_s=30):
-            yield WordPress(url, site, environment, json.loads(installed), hooks)
+        with serving(Command(words, folder / "php.log", environment), lambda: answers(f"{url}/wp-json/"), within_s=30) as server:
+            yield WordPress(url, site, environment, json.loads(installed), hooks, server, mariadb)
 
 
 @contextmanager
 def database(folder: Path):
-    """A new database; the path of its socket."""
+    """A new database: the path of its socket, and its server."""
     data, environment = folder / "db", dict(os.environ)
     socket = data / "socket"
     user = ["--user=mysql"] if os.geteuid() == 0 else []
@@ -81,10 +84,10 @@ def database(folder: Path):
     words = ["mariadbd", "--no-defaults", *user, f"--datadir={data}", f"--socket={socket}", f"--pid-file={data / 'pid'}",
              "--skip-networking", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M"]
     ping = ["mariadb-admin", "--no-defaults", "--user=root", f"--socket={socket}", "ping"]
-    with running(Command(words, folder / "db.log", environment),
-                 lambda: subprocess.run(ping, capture_output=True, timeout=10).returncode == 0, within_s=60):
+    with serving(Command(words, folder / "db.log", environment),
+                 lambda: subprocess.run(ping, capture_output=True, timeout=10).returncode == 0, within_s=60) as server:
         once(folder, ["mariadb", "--no-defaults", "--user=root", f"--socket={socket}", f"--execute={DATABASE}"], environment)
-        yield socket
+        yield socket, server
 
 
 def copy_site(site: Path) -> None:

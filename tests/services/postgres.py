@@ -24,12 +24,25 @@ class Postgres:
 
     def make_database(self) -> str:
         """The address of a new and empty database."""
-        import psycopg
-
         name = f"t{uuid.uuid4().hex}"
-        with psycopg.connect(f"host=127.0.0.1 port={self.port} user=tests dbname=postgres", autocommit=True) as db:
+        with self.connect() as db:
             db.execute(f"CREATE DATABASE {name}")
         return f"postgresql+psycopg://tests@127.0.0.1:{self.port}/{name}"
+
+    def connect(self):
+        import psycopg
+
+        return psycopg.connect(f"host=127.0.0.1 port={self.port} user=tests dbname=postgres", autocommit=True)
+
+    def answers(self) -> bool:
+        """Whether it is more than starting up, in which it listens already."""
+        import psycopg
+
+        try:
+            self.connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
 
 @pytest.fixture(scope="session")
@@ -52,8 +65,9 @@ def postgres_in(folder: Path, connections: int = 100):
     make_cluster(folder, [*as_owner, str(programs / "initdb")])
     words = [*as_owner, str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(port), "-k", str(folder),
              "-h", "127.0.0.1", "-c", f"max_connections={connections}"]
-    with running(Command(words, folder / "log", environment()), lambda: listens(port), within_s=30):
-        yield Postgres(port)
+    postgres = Postgres(port)
+    with running(Command(words, folder / "log", environment()), lambda: listens(port) and postgres.answers(), within_s=30):
+        yield postgres
 
 
 def find_programs() -> Path:

@@ -226,7 +226,7 @@ def _prefect(ports: wiring.Ports) -> Finding | str:
         return f"a server answers at {url}"
 
 
-SITE_REMEDY = "correct its address, user and password, or folder, in sites"
+SITE_REMEDY = "correct its address, user and password, admin key, or folder, in sites"
 CHECKS: tuple[tuple[str, Callable[[wiring.Ports], Finding | str], str], ...] = (
     ("style", _style, "set style to one that `fengmian styles` lists, or correct the file"),
     ("templates", _templates, "correct the template, or unset template_folder to use ours"),

@@ -52,13 +52,15 @@ class GitSettings(Section):
 class SiteSettings(Section):
     """One site."""
 
-    kind: Literal["wordpress", "markdown", "git"]
-    url: Address = Field(default="", description="for wordpress: the site's address")
+    kind: Literal["wordpress", "ghost", "markdown", "git"]
+    url: Address = Field(default="", description="for wordpress: the site's address; for ghost: where its /ghost/ is")
     user: str = ""
     password: SecretStr = Field(default=SecretStr(""), description="for wordpress: an application password")
-    statuses: tuple[str, ...] = Field(default=("publish",), description="for wordpress: posts that get covers")
+    admin_key: SecretStr = Field(default=SecretStr(""), description="for ghost: the Admin API key of a custom integration")
+    statuses: tuple[str, ...] = Field(default=(), description="for wordpress and ghost: posts that get covers; empty: published")
     figure: bool = Field(default=False, description="for wordpress: also put the cover on top of the text")
-    allow_http: bool = Field(default=False, description="for wordpress: send the password unencrypted to another machine")
+    social: bool = Field(default=False, description="for ghost: also be the picture of shared links (og_image, twitter_image)")
+    allow_http: bool = Field(default=False, description="for wordpress and ghost: send password or key unencrypted elsewhere")
     folder: Path | None = Field(default=None, description="for markdown: the folder of posts; for git: the repository")
     out: str = Field(default="", description="for markdown: the folder that gets the pictures")
     git: GitSettings = GitSettings()
@@ -90,9 +92,12 @@ class SiteSettings(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> "SiteSettings":
-        needed = {"wordpress": ("url", "user", "password"), "markdown": ("folder",), "git": ("folder",)}[self.kind]
+        needed = {"wordpress": ("url", "user", "password"), "ghost": ("url", "admin_key"), "markdown": ("folder",),
+                  "git": ("folder",)}[self.kind]
         for name in needed:
             value = getattr(self, name)
             if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
                 raise ValueError(f"kind {self.kind} needs {name}")
+        if self.figure and self.kind == "ghost":
+            raise ValueError("figure is for kind wordpress; on a Ghost the theme shows the feature image")
         return self

@@ -44,11 +44,13 @@ class Ports:
     """Every adapter of one site.
 
     Where somebody watches, progress(step, steps) hears about painting and tell(outcome) about each post of a backlog.
+    fence() raises Superseded where this process was taken for dead, and another may do its work by now.
     """
 
     settings: Settings
     progress: Callable[[int, int], None] | None = None
     tell: "Callable[[Outcome], None] | None" = None
+    fence: Callable[[], None] | None = None
     _opened: dict[str, PostSource] = field(default_factory=dict)
 
     @cached_property
@@ -64,6 +66,11 @@ class Ports:
                     networks=fetch.allow_networks,
                 )
             )
+
+    def check_current(self) -> None:
+        """Raise Superseded where this process may do no more. Asked where what it would do is seen outside."""
+        if self.fence:
+            self.fence()
 
     def open_source(self, source: str) -> PostSource:
         """The posts behind a file, folder, page or feed; opened once. Raises IntegrationError, BadInput."""
@@ -100,7 +107,13 @@ class Ports:
             from integrations.cms.wordpress_client import WordPressClient
             with _building("sites"):
                 client = WordPressClient(site.url, site.user, site.password.get_secret_value(), allow_http=site.allow_http)
-            return WordPressPosts(client, site.statuses, figure=site.figure)
+            return WordPressPosts(client, site.statuses or ("publish",), figure=site.figure)
+        if site.kind == "ghost":
+            from integrations.cms.ghost import GhostPosts
+            from integrations.cms.ghost_client import GhostClient
+            with _building("sites"):
+                keyed = GhostClient(site.url, site.admin_key.get_secret_value(), allow_http=site.allow_http)
+                return GhostPosts(keyed, site.statuses or ("published",), social=site.social)
         assert site.folder is not None
         if site.kind == "git":
             from integrations.cms.git_posts import GitPosts, Repository

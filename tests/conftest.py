@@ -7,7 +7,7 @@ import socket
 import pytest
 
 pytest_plugins = ["tests.services.redis", "tests.services.postgres", "tests.services.radosgw", "tests.services.prefect",
-                  "tests.services.generator", "tests.services.browser", "tests.services.wordpress"]
+                  "tests.services.generator", "tests.services.browser", "tests.services.wordpress", "tests.services.ghost"]
 
 
 def pytest_addoption(parser):
@@ -15,6 +15,11 @@ def pytest_addoption(parser):
         "--require-services",
         action="store_true",
         help="a real service that cannot start fails its tests instead of skipping them",
+    )
+    parser.addoption(
+        "--ghost",
+        action="store_true",
+        help="also run the slow tier on a real Ghost, which tests/services/install_ghost.sh installs",
     )
 
 

@@ -87,8 +87,20 @@ def words_between_tags(text: str) -> str:
     return "".join(_kept(text, _UNREAD | _CODE, lambda tag: "\n" if tag[2].lower() in _BLOCKS else ""))
 
 
-def _kept(html: str, dropped: frozenset[str], shown: Callable[[re.Match[str]], str]) -> Iterator[str]:
+def without_classes(html: str, classes: Collection[str]) -> str:
+    """`html` without the elements of these classes."""
+    unread = frozenset(classes)
+
+    def is_unread(tag: re.Match[str]) -> bool:
+        return any(key == "class" and not unread.isdisjoint(value.split()) for key, value in attributes(tag))
+
+    return "".join(_kept(html, frozenset(), lambda tag: tag[0], is_unread))
+
+
+def _kept(html: str, dropped: frozenset[str], shown: Callable[[re.Match[str]], str],
+          is_hidden: Callable[[re.Match[str]], bool] | None = None) -> Iterator[str]:
     """The text outside hidden and `dropped` elements, with each tag as `shown` gives it."""
+    is_hidden = is_hidden or _is_hidden
     closings = _closings(html)
     at = 0
     for tag in tags(html):
@@ -96,7 +108,7 @@ def _kept(html: str, dropped: frozenset[str], shown: Callable[[re.Match[str]], s
             continue
         yield html[at : tag.start()]
         element = tag[2].lower()
-        hidden = element in dropped or _is_hidden(tag)
+        hidden = element in dropped or is_hidden(tag)
         if hidden and not tag[1] and element not in _VOID and not tag[3].endswith("/"):
             at = closings.get(tag.start(), tag.end())
         else:

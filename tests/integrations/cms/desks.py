@@ -7,12 +7,16 @@ from pathlib import Path
 
 import httpx
 
+from integrations.cms.ghost import GhostPosts
+from integrations.cms.ghost_client import GhostClient
 from integrations.cms.git_posts import GitPosts, Repository
 from integrations.cms.markdown_posts import MarkdownPosts
 from integrations.cms.wordpress import WordPressPosts
 from integrations.cms.wordpress_client import WordPressClient
 from integrations.ports import PostSource
+from tests.integrations.cms.ghost_twin import GhostTwin
 from tests.integrations.cms.pictures import png
+from tests.services.ghost import Ghost
 from tests.services.wordpress import WordPress
 
 
@@ -147,3 +151,47 @@ class Blog:
 
     def shown_alt(self, post_id):
         return self.ask("GET", f"media/{self.post(post_id)['featured_media']}")["alt_text"]
+
+
+@dataclass
+class GhostBlog:
+    """A Ghost, real or the twin, whose editors use its API as its own editor does."""
+
+    site: Ghost | GhostTwin
+    social: bool = False
+    posts: PostSource = field(init=False)
+    nowhere: str = "0123456789abcdef01234567"
+
+    def __post_init__(self):
+        self.posts = self.source()
+
+    def source(self, admin_key=None, **options):
+        client = GhostClient(self.site.url, admin_key or self.site.admin_key, timeout_s=30)
+        return GhostPosts(client, social=self.social, **options)
+
+    def add(self, title, words, **fields):
+        post = {"title": title, "html": f"<p>{words}</p>", "status": "published"} | fields
+        return self.site.ask("POST", "posts/?source=html", json={"posts": [post]})["posts"][0]["id"]
+
+    def post(self, post_id):
+        return self.site.ask("GET", f"posts/{post_id}/?formats=html,lexical&include=tags,authors")["posts"][0]
+
+    def edit(self, post_id, **fields):
+        """What an editor does who has the post open as it is now."""
+        fields |= {"updated_at": self.post(post_id)["updated_at"]}
+        return self.site.ask("PUT", f"posts/{post_id}/?source=html", json={"posts": [fields]})["posts"][0]
+
+    def rewrite(self, post_id, old, new):
+        post = self.post(post_id)
+        assert old in post["title"] + post["html"]
+        self.edit(post_id, title=post["title"].replace(old, new), html=post["html"].replace(old, new))
+
+    def choose_cover(self, post_id, choice):
+        self.edit(post_id, feature_image=f"https://pictures.test/{choice}.png")
+
+    def everything(self, post_id):
+        post = self.post(post_id)
+        return json.dumps({key: post[key] for key in post if key != "updated_at"}, indent=1, ensure_ascii=False)
+
+    def shown_alt(self, post_id):
+        return self.post(post_id)["feature_image_alt"]

@@ -1,4 +1,4 @@
-"""What every PostSource that can be written promises, in a folder, in a Git repository and on a real WordPress."""
+"""What every PostSource that can be written promises, in a folder, in a Git repository, on a real WordPress and a real Ghost."""
 
 import json
 
@@ -6,16 +6,17 @@ import pytest
 
 from integrations.errors import NotFound, Refused
 from integrations.ports import Written
-from tests.integrations.cms.desks import Blog, Folder, GitFolder
+from tests.integrations.cms.desks import Blog, Folder, GhostBlog, GitFolder
 from tests.integrations.cms.pictures import a_cover
 
 WORDS = "云原生让小团队也能稳定地服务百万用户 🚀 and a few English words."
 
 
 ON_WORDPRESS = [pytest.param(name, marks=pytest.mark.service("wordpress")) for name in ("wordpress", "figure")]
+ON_GHOST = ["ghost_twin", *(pytest.param(name, marks=pytest.mark.service("ghost")) for name in ("ghost", "ghost_social"))]
 
 
-@pytest.fixture(params=["markdown", "html", "git", "pushed", *ON_WORDPRESS])
+@pytest.fixture(params=["markdown", "html", "git", "pushed", *ON_WORDPRESS, *ON_GHOST])
 def desk(request, tmp_path):
     if request.param == "markdown":
         return Folder(tmp_path / "posts")
@@ -23,6 +24,9 @@ def desk(request, tmp_path):
         return Folder(tmp_path / "posts", ".html")
     if request.param in ("git", "pushed"):
         return GitFolder(tmp_path / "site", origin=tmp_path / "origin" if request.param == "pushed" else None)
+    if request.param in ("ghost_twin", "ghost", "ghost_social"):
+        fixture = "ghost_twin" if request.param == "ghost_twin" else "ghost"
+        return GhostBlog(request.getfixturevalue(fixture), social=request.param == "ghost_social")
     return Blog(request.getfixturevalue("wordpress"), figure=request.param == "figure")
 
 
@@ -134,7 +138,8 @@ def test_somebodys_later_choice_is_not_overwritten(desk, post):
         desk.posts.restore(post, written)
     assert desk.everything(post) == before
     now = json.loads(written.now)
-    both = (chosen, now["cover"]) if "cover" in now else (desk.post(post)["featured_media"], now["featured_media"])
+    named = next(name for name in ("cover", "feature_image", "featured_media") if name in now)
+    both = (desk.post(post)[named] if named == "featured_media" else chosen, now[named])
     assert all(str(cover) in str(caught.value) for cover in both)
 
 

@@ -7,7 +7,8 @@ import socket
 import pytest
 
 pytest_plugins = ["tests.services.redis", "tests.services.postgres", "tests.services.radosgw", "tests.services.prefect",
-                  "tests.services.generator", "tests.services.browser", "tests.services.wordpress", "tests.services.ghost"]
+                  "tests.services.generator", "tests.services.browser", "tests.services.wordpress", "tests.services.ghost",
+                  "tests.integrations.cms.ghost_twin"]
 
 
 def pytest_addoption(parser):

@@ -35,6 +35,11 @@ class Ghost:
         answer = self.owner.request(method, f"{API}/{route}", **more)
         return answer.raise_for_status().json() if answer.content else {}
 
+    def webhook_status(self, event: str) -> int:
+        """What was last answered to a webhook of this event, 0 for nothing yet."""
+        site = self.ask("GET", f"integrations/{self.integration}/?include=webhooks")["integrations"][0]
+        return next(int(hook["last_triggered_status"] or 0) for hook in site["webhooks"] if hook["event"] == event)
+
     @contextmanager
     def as_role(self, role: str):
         """The owner as somebody with another role, in Ghost's own database: nobody else can be invited without mail."""

@@ -13,11 +13,11 @@ import secrets
 import socket
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import httpx
+import pytest
 import uvicorn
 from fastapi import FastAPI, Request, UploadFile
 from fastapi.responses import JSONResponse, Response
@@ -182,7 +182,7 @@ def build_app(twin):
     return app
 
 
-@contextmanager
+@pytest.fixture(scope="session")
 def ghost_twin():
     """The twin on a port of its own, in a thread."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)

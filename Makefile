@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLE := examples/cloud-native.md
 
-.PHONY: help setup develop cover test check bench services train-smoke
+.PHONY: help setup develop cover test test-ghost check bench services train-smoke
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,11 @@ check: develop  ## Lint, types and the one direction of imports
 
 test: check  ## Check, then run the tests (services that are not installed skip; see `make services`)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-ghost: develop  ## Install a real Ghost (Node 18 or 20; minutes, 620 MB) and run the tests that talk to it
+	bash tests/services/install_ghost.sh
+	$(BIN)/python -m pytest --ghost --require-services -k ghost tests/integrations/cms tests/integrations/gateway \
+	    tests/flows/test_ghost.py
 
 train-smoke: develop  ## Train a tiny model from nothing, and check that it learns (under three minutes)
 	$(BIN)/python -m generator.training.smoke

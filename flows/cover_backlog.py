@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from flows import steps, wiring
 from flows.cover_post import Runner, cover_post, plainly
-from flows.errors import FlowError
+from flows.errors import FlowError, Superseded
 from flows.record import CoverRecord, Wishes
 from flows.review import is_reviewed
 from generator.errors import GeneratorError
@@ -91,6 +91,8 @@ def _cover_one(source: str, post_id: str, wishes: Wishes, dry_run: bool, run: Ru
 def _try(post_id: str, cover: Callable[[], Outcome]) -> Outcome:
     try:
         return cover()
+    except Superseded:  # not one post's trouble: this process is to do nothing more
+        raise
     except OUR_ERRORS as exc:
         return Outcome(post_id=post_id, result="failed", reason=" ".join(str(exc).split()).removeprefix(f"{post_id}: "))
     except Exception as exc:  # one post's trouble, foreseen or not, never stops the others

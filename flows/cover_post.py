@@ -5,13 +5,13 @@ Prefect task with retries (flows/engine.py).
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
-from flows import steps
+from flows import publishing, steps
 from flows.errors import BadInput
 from flows.record import CoverRecord, Stopwatch, Wishes
 from flows.review import Draft, Reviewer, choose, is_reviewed
-from integrations.ports import Written
 
 Step = TypeVar("Step", bound=Callable[..., object])
 Runner = Callable[[Step], Step]
@@ -36,6 +36,7 @@ def cover_post(source: str, post_id: str, wishes: Wishes, run: Runner = plainly,
     with watch.timing("fetch"):
         article = run(steps.fetch)(source, post_id)
     if wishes.leaves_alone(article.cover) or (wishes.only_missing and steps.was_rejected(source, article.id)):
+        publishing.settle(source, article.id)
         return CoverRecord(id=article.id, title=article.title, status="kept", timings_s=watch.seconds)
     if wishes.write:
         run(steps.check_writable)(source, article.id)
@@ -59,17 +60,14 @@ def cover_post(source: str, post_id: str, wishes: Wishes, run: Runner = plainly,
     verdicts += choice.candidate.verdicts
     with watch.timing("write"):
         files = run(steps.deliver)(painted.cover, article, wishes)
-        cover, written = "", Written(changed=False)
+        record = CoverRecord(
+            id=article.id, title=article.title, status="covered", brief=steps.describe_brief(brief),
+            prompt=choice.candidate.prompt.text, negative=prompt.negative, style=style.name,
+            fingerprint=choice.candidate.fingerprint, seed=choice.candidate.seed,
+            checkpoint=request.checkpoint, cached=painted.cached, verdicts=verdicts, alt_text=choice.alt_text,
+            cover=steps.refer_to(source, painted.cover, files, article) if wishes.write else "", files=files,
+            editor=choice.editor)
         if wishes.write:
-            cover = steps.refer_to(source, painted.cover, files, article)
-            file = painted.cover.files[0]
-            written = run(steps.write_into_post)(source, article, file, cover, choice.alt_text, wishes.force)
-    record = CoverRecord(
-        id=article.id, title=article.title, status="covered", brief=steps.describe_brief(brief),
-        prompt=choice.candidate.prompt.text, negative=prompt.negative, style=style.name,
-        fingerprint=choice.candidate.fingerprint, seed=choice.candidate.seed,
-        checkpoint=request.checkpoint, cached=painted.cached, verdicts=verdicts, alt_text=choice.alt_text,
-        cover=written.address or cover, files=files, written=written.changed, editor=choice.editor, timings_s=watch.seconds)
-    if written.changed:
-        steps.note_publication(source, record, written)
-    return record
+            written = run(publishing.write_into_post)(source, record, painted.cover.files[0], wishes.force)
+            record = replace(record, cover=written.address or record.cover, written=written.changed)
+    return replace(record, timings_s=watch.seconds)

@@ -22,6 +22,8 @@ from flows import cover_post as story
 from flows import steps, wiring
 from flows.artifacts import show_cover, show_table
 from flows.errors import BacklogFailed
+from flows.fencing import fenced
+from flows.gateway_wiring import patience_of
 from flows.progress import told_to_followers
 from flows.record import CoverRecord, Wishes
 from flows.review import is_reviewed
@@ -44,7 +46,7 @@ BACKOFF_S = 2.0
 def cover_post(source: str, post_id: str, wishes: Wishes = Wishes()) -> CoverRecord:  # noqa: B008 (frozen)
     """One post in, one cover out. The run suspends where the site wants an editor to look, and starts over with the answer."""
     review = ask_editor if is_reviewed(source, post_id) and not wishes.waive_review else None
-    with told_to_followers():
+    with told_to_followers(), fenced():
         record = story.cover_post(source, post_id, wishes, as_task, review)
     leave_result(record)
     try:
@@ -57,7 +59,8 @@ def cover_post(source: str, post_id: str, wishes: Wishes = Wishes()) -> CoverRec
 @flow(name="cover-backlog", flow_run_name="backlog of {source}")
 def cover_backlog(source: str, wishes: Wishes = Wishes(write=True), limit: int | None = None) -> dict[str, int]:  # noqa: B008
     """Every post of `source` without a cover; how many had which outcome. Raises BacklogFailed, all others done."""
-    outcomes = backlog.cover_backlog(source, wishes, limit=limit, run=as_task, ask=partial(ask_in_a_run, source))
+    with fenced():
+        outcomes = backlog.cover_backlog(source, wishes, limit=limit, run=as_task, ask=partial(ask_in_a_run, source))
     rows = [{"post": each.post_id, "title": each.title, "result": each.result, "reason": each.reason} for each in outcomes]
     show_table(f"backlog-{source}", rows, f"{len(outcomes)} posts of {source}")
     if failed := list(backlog.list_failures(outcomes)):
@@ -74,7 +77,8 @@ def ask_in_a_run(source: str, post_id: str, wishes: Wishes) -> bool:
     ports, name = wiring.ports(), source.removeprefix(SITE)
     key = run_key(name, post_id, steps.tell_version(source, post_id))
     wished = {wish: value for wish, value in asdict(wishes).items() if value is not None}
-    runs = PrefectRuns(ports.settings.prefect_api_url or PREFECT_API_URL.value(), ports.settings.gateway.deployment)
+    runs = PrefectRuns(ports.settings.prefect_api_url or PREFECT_API_URL.value(), ports.settings.gateway.deployment,
+                       patience=patience_of(ports.settings.fleet))
     order = Order(source=source, post_id=post_id, site=name, wishes=wished)
     job = runs.start(order, key)
     for _ in range(MOST_FOLLOWERS):

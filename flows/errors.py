@@ -27,3 +27,7 @@ class BacklogFailed(FlowError):
 
 class NotAsPublished(FlowError):
     """Posts or pictures are not as they were published. Nothing was changed."""
+
+
+class Superseded(FlowError):
+    """This run was taken for dead and may be at work in another process: it does nothing more that anybody would see."""

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.errors import SettingsError
+from flows.fleet_settings import FleetSettings
 from flows.settings import Settings
 from flows.site_settings import SITE
+from flows.sweep import SWEEP_EVERY_S, pause_s
 from flows.wiring import Ports
 from integrations.database import Database
 from integrations.errors import Refused
@@ -20,6 +23,9 @@ from integrations.gateway.signatures import decode_secret
 from integrations.gateway.tables import open_database
 from integrations.http import FetchLimits
 from prompts.style import list_styles
+
+if TYPE_CHECKING:
+    from flows.runs import Patience
 
 CALLBACK_BYTES = 65_536
 CALLBACK_S = 10.0
@@ -46,13 +52,24 @@ def build_desk(ports: Ports) -> Desk:
         GitCheckout(Path(folder), pulls).bring(commit)
 
     return Desk(
-        runs=PrefectRuns(settings.prefect_api_url, chosen.deployment), tally=build_tally(settings),
+        runs=PrefectRuns(settings.prefect_api_url, chosen.deployment, patience=patience_of(settings.fleet)),
+        tally=build_tally(settings),
         inbox=SqlQueue(database, "webhooks"), outbox=SqlQueue(database, "callbacks"), ring=build_ring(settings, database),
         courier=GuardedCourier(FetchLimits(timeout_s=CALLBACK_S, deadline_s=CALLBACK_S, max_bytes=CALLBACK_BYTES,
                                            ports=frozenset(fetch.ports), networks=fetch.allow_networks)),
         version_of=version_of, refresh=refresh, sites=sites, styles=list_styles(settings.brand_folder), pepper=_pepper(settings),
         limits=Limits(per_minute=chosen.per_minute, per_day=chosen.per_day, max_body_bytes=chosen.max_body_bytes,
                       body_timeout_s=chosen.body_timeout_s))
+
+
+def patience_of(fleet: FleetSettings) -> "Patience":
+    """Three sweeps, and the longest pause that a sweep makes."""
+    from flows.runs import Patience
+
+    if not fleet.attempts:
+        return Patience()
+    first_s = fleet.silent_s + 3 * SWEEP_EVERY_S
+    return Patience(first_s=first_s, later_s=first_s + pause_s(fleet.attempts - 1, fleet.pause_s))
 
 
 def build_database(settings: Settings) -> Database:

@@ -8,6 +8,7 @@ from prefect.runtime import flow_run
 
 from flows.gateway_wiring import build_tally
 from flows.runs import TENANT
+from flows.sweep import JOB
 from flows.wiring import ports
 from integrations.errors import Unavailable
 
@@ -20,7 +21,8 @@ def told_to_followers() -> Iterator[None]:
     if ports().progress is not None or not any(tag.startswith(TENANT) for tag in flow_run.tags):
         yield
         return
-    tally, job_id, is_heard = build_tally(ports().settings), flow_run.id, True
+    first = next((tag.removeprefix(JOB) for tag in flow_run.tags if tag.startswith(JOB)), flow_run.id)
+    tally, job_id, is_heard = build_tally(ports().settings), first, True
 
     def tell(step: int, steps: int) -> None:
         nonlocal is_heard

@@ -11,7 +11,7 @@ from integrations.ports import Happening
 from integrations.storage.naming import fingerprint_in
 
 DAY_S, MONTH_S = 86_400, 31 * 86_400
-FORGETTABLE: tuple[Happening, ...] = ("painted", "reviewed")
+FORGETTABLE: tuple[Happening, ...] = ("painted", "reviewed", "writing")
 """Never what was published or taken back, which names pictures that posts show, nor what an editor rejected."""
 
 

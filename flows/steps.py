@@ -18,11 +18,11 @@ from typing import Any, Literal
 from flows import wiring
 from flows.errors import BadInput, CoverRejected, OverBudget
 from flows.parsing import parse_size
-from flows.record import CoverRecord, Painted, Stopwatch, Wishes
+from flows.record import Painted, Stopwatch, Wishes
 from generator.request import CoverImage, CoverRequest, RedoRequest
 from integrations.errors import NotFound, Unavailable
 from integrations.pictures import decode, encode
-from integrations.ports import CachedCover, Entry, PostCover, StoredFile, Verdict, Written
+from integrations.ports import CachedCover, Entry, StoredFile, Verdict
 from integrations.storage.naming import holds, object_name
 from prompts.article import Article, Language
 from prompts.brief import Brief
@@ -178,6 +178,7 @@ def _once(fingerprint: str, paint: Callable[[], CoverImage]) -> Painted:
             return Painted(cover=found, cached=True, seconds=watch.seconds)
         with ports.cache.claim(fingerprint, hold_s) as ours:
             if ours:
+                ports.check_current()
                 found = find_whole(fingerprint, watch)
                 return Painted(cover=found or _paint(fingerprint, paint, watch), cached=found is not None, seconds=watch.seconds)
         if not is_told:
@@ -307,13 +308,6 @@ def refer_to(source: str, cover: CachedCover, files: tuple[StoredFile, ...], art
     return Path(os.path.relpath(Path(files[0].path).resolve(), Path(article.source).resolve().parent)).as_posix()
 
 
-def write_into_post(source: str, article: Article, file: StoredFile, reference: str, alt_text: str, force: bool) -> Written:
-    """Give the post its cover and alt text. Nothing changes if the post has a cover by now and `force` is not set."""
-    cover = PostCover(reference=reference, alt_text=alt_text, name=published_name(file), data=whole_file(file),
-                      content_type=f"image/{file.format}")
-    return wiring.ports().open_source(source).write_cover(article.id, cover, force=force)
-
-
 def was_rejected(source: str, post_id: str) -> bool:
     """Whether an editor has rejected the covers of this very version of the post: it is not asked about twice."""
     ports = wiring.ports()
@@ -331,15 +325,6 @@ def tell_version(source: str, post_id: str) -> str:
     except NotFound:
         posts.read(post_id)  # raises again for a post that is gone
         return ""
-
-
-def note_publication(source: str, record: CoverRecord, written: Written) -> None:
-    """Tell the ledger what was put into the post, and what was there before: what `undo` needs."""
-    content = {"written": asdict(written), "style": record.style, "checkpoint": record.checkpoint, "seed": record.seed,
-               "alt_text": record.alt_text, "editor": record.editor, "cached": record.cached,
-               "cover": record.cover, "file": asdict(record.files[0])}
-    wiring.ports().ledger.append(Entry(site=source, post_id=record.id, happening="published", fingerprint=record.fingerprint,
-                                       content=content))
 
 
 def published_name(file: StoredFile) -> str:

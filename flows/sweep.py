@@ -6,7 +6,7 @@ Nothing here knows Prefect: flows/sweep_prefect.py is the Fleet of a Prefect ser
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -18,12 +18,18 @@ from integrations.errors import IntegrationError, Refused
 DAY_S = 86_400
 MOST_TROUBLES = 3
 """Of one source in one sweep: a CMS that is away would be waited for once for each post."""
+SWEEP_EVERY_S = 300
+"""As it is scheduled."""
 LOOK_BACK_S = 7 * DAY_S
 """What ended longer ago is left alone; longer than all pauses between attempts together."""
 PASSING = "Flow run encountered an exception: Unavailable: "
 OVER_BUDGET = "Flow run encountered an exception: OverBudget: "
+SLOT_LOST = "Deployment concurrency slot lost"
+"""Of a run that nobody cancelled: the server did, which forgot who holds its slots as it was started again."""
 UNANSWERED = re.compile(r"The flow was \w+ and never resumed\.")
 """How Prefect tells of a run that failed, and of one that waited for an answer in vain."""
+LEFT, JOB = "left", "job:"
+"""The tag of a run that nothing follows any more, and how the tag begins that names the first run of a chain."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +63,8 @@ class Fleet(Protocol):
     """The runs of all workers. Every method raises Unavailable, Refused."""
 
     def list_runs(self, since: float) -> Sequence[Run]:
-        """Those that are not over, and those that crashed or failed at `since` or later."""
+        """Those that are not over, and those that crashed or failed at `since` or later; also those that only the server's own
+        forgetfulness has cancelled, as crashed."""
         ...
 
     def last_sign(self, run: Run) -> float:
@@ -77,7 +84,11 @@ class Fleet(Protocol):
         ...
 
     def start_again(self, run: Run, key: str, parameters: Mapping[str, Any], tags: Sequence[str]) -> str:
-        """The one run of this key, with these parameters, the run's own tags and those given; its id."""
+        """The one run of this key, with these parameters, the run's own tags, those given and the first one's id; its id."""
+        ...
+
+    def leave(self, run: Run) -> None:
+        """Mark it as one that nothing follows any more."""
         ...
 
     def remind(self, run: Run) -> None:
@@ -110,16 +121,26 @@ class Sweep:
         """
         runs = self.fleet.list_runs(self.now - LOOK_BACK_S)
         over = [run for run in runs if run.state in ("crashed", "failed")]
-        followed = self.fleet.list_started([_key(run) for run in over])
+        followed = self.fleet.list_started([key_after(run.id) for run in over])
         findings: list[Finding] = []
         troubles: Counter[str] = Counter()
         for run in runs:
-            if _key(run) in followed or troubles[run.source] >= MOST_TROUBLES:
+            if key_after(run.id) in followed or troubles[run.source] >= MOST_TROUBLES:
                 continue
-            if finding := self._look(run):
+            if finding := self._look_and_mark(run):
                 findings.append(finding)
                 troubles[run.source] += finding.result == "trouble"
         return findings
+
+    def _look_and_mark(self, run: Run) -> Finding | None:
+        """Whoever waits for a run that is left hears of it by its mark."""
+        finding = self._look(run)
+        if finding and finding.result in ("left", "unanswered") and LEFT not in run.tags:
+            try:
+                self.fleet.leave(run)
+            except IntegrationError as exc:
+                return Finding(run=run, result="trouble", reason=str(exc))
+        return finding
 
     def _look(self, run: Run) -> Finding | None:
         try:
@@ -167,7 +188,7 @@ class Sweep:
     def _start(self, run: Run, tags: Sequence[str]) -> Finding:
         if not run.can_start_again:
             return Finding(run=run, result="left", reason=f"it was started by hand: {run.message}")
-        started = self.fleet.start_again(run, _key(run), run.parameters, tags)
+        started = self.fleet.start_again(run, key_after(run.id), run.parameters, tags)
         return Finding(run=run, result="started again", reason=f"as {started}: {run.message}")
 
     def _remind(self, run: Run) -> Finding | None:
@@ -184,8 +205,19 @@ class Sweep:
         if review is None or review.on_no_answer == "leave" or not run.can_start_again:
             return Finding(run=run, result="unanswered", reason="nothing is published: review.on_no_answer is leave")
         wishes = {**(run.parameters.get("wishes") or {}), "waive_review": True, "only_missing": True}
-        started = self.fleet.start_again(run, _key(run), {**run.parameters, "wishes": wishes}, [])
+        started = self.fleet.start_again(run, key_after(run.id), {**run.parameters, "wishes": wishes}, [])
         return Finding(run=run, result="published unseen", reason=f"as {started}: review.on_no_answer is publish")
+
+
+def following(tags: Iterable[str], run_id: str) -> list[str]:
+    """The tags of the run that follows this one: what is about the order stays, and the chain's first run is named."""
+    kept = [tag for tag in tags if not tag.startswith(("again:", "reminded:")) and tag != LEFT]
+    return kept if any(tag.startswith(JOB) for tag in kept) else [*kept, f"{JOB}{run_id}"]
+
+
+def may_pass(message: str) -> bool:
+    """Whether a run that failed so is started again by itself."""
+    return message.startswith((PASSING, OVER_BUDGET))
 
 
 def pause_s(tries: int, first_s: float) -> float:
@@ -198,9 +230,9 @@ def reminded(run: Run) -> str:
     return f"reminded:{run.question}"
 
 
-def _key(run: Run) -> str:
+def key_after(run_id: str) -> str:
     """Under which the run that follows this one is started: the same, however many sweeps look at it."""
-    return f"after:{run.id}"
+    return f"after:{run_id}"
 
 
 def _digest(*parts: str) -> str:

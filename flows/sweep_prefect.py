@@ -24,7 +24,7 @@ from prefect.events import emit_event
 from prefect.events.filters import EventAnyResourceFilter, EventFilter
 
 from flows.prefect_server import PrefectServer
-from flows.sweep import Fleet, Run, reminded
+from flows.sweep import LEFT, SLOT_LOST, Fleet, Run, following, reminded
 from integrations.errors import NotFound, Refused
 
 FLOWS = ("cover-post", "cover-backlog")
@@ -33,7 +33,7 @@ REMINDER = "fengmian.review.reminder"
 PAGE = 200
 STATES: dict[StateType, Literal["at work", "cancelling", "waiting", "crashed", "failed"]] = {
     StateType.PENDING: "at work", StateType.RUNNING: "at work", StateType.CANCELLING: "cancelling", StateType.PAUSED: "waiting",
-    StateType.CRASHED: "crashed", StateType.FAILED: "failed"}
+    StateType.CRASHED: "crashed", StateType.FAILED: "failed", StateType.CANCELLED: "crashed"}
 
 
 class PrefectFleet(Fleet):
@@ -43,11 +43,13 @@ class PrefectFleet(Fleet):
         self._ask = server.ask
 
     def list_runs(self, since: float) -> list[Run]:
-        """Those that are not over, and those that crashed or failed at `since` or later."""
+        """Those that are not over, and those that crashed or failed at `since` or later, or lost their slot."""
         under_way = [kind for kind, state in STATES.items() if state not in ("crashed", "failed")]
         ended = FlowRunFilterEndTime.model_validate({"after_": datetime.fromtimestamp(since, UTC)})
         over = FlowRunFilter(state=_in([StateType.CRASHED, StateType.FAILED]), end_time=ended)
-        return [_run(run) for wanted in (FlowRunFilter(state=_in(under_way)), over) for run in self._find(wanted)]
+        found = [_run(run) for wanted in (FlowRunFilter(state=_in(under_way)), over) for run in self._find(wanted)]
+        cancelled = self._find(FlowRunFilter(state=_in([StateType.CANCELLED]), end_time=ended))
+        return found + [_run(run) for run in cancelled if run.state and (run.state.message or "").startswith(SLOT_LOST)]
 
     def last_sign(self, run: Run) -> float:
         """The newest of its logs, and of the events about it and its tasks, heartbeats among them."""
@@ -83,13 +85,16 @@ class PrefectFleet(Fleet):
     def start_again(self, run: Run, key: str, parameters: Mapping[str, Any], tags: Sequence[str]) -> str:
         """The one run of this key; its id. Raises NotFound where its deployment is gone."""
         deployment_id = self._read(run).deployment_id
-        kept = [tag for tag in run.tags if not tag.startswith(("again:", "reminded:"))]
         started = self._ask(lambda client: client.create_flow_run_from_deployment(
-            deployment_id, parameters=dict(parameters), tags=[*kept, *tags], idempotency_key=key,
+            deployment_id, parameters=dict(parameters), tags=[*following(run.tags, run.id), *tags], idempotency_key=key,
             name=f"again {run.post_id or run.source}"[:200])) if deployment_id else None
         if started is None:
             raise NotFound(f"prefect: the deployment of run {run.id} is gone")
         return str(started.id)
+
+    def leave(self, run: Run) -> None:
+        """A tag, which the gateway asks for."""
+        self._ask(lambda client: client.update_flow_run(UUID(run.id), tags=[*run.tags, LEFT]))
 
     def remind(self, run: Run) -> None:
         """An event about the run, and then a tag: one that cannot be set means another reminder, never none."""

@@ -1,6 +1,6 @@
 """Taking a cover out of a post again: what was there before is put back."""
 
-from flows import wiring
+from flows import publishing, wiring
 from flows.errors import BadInput
 from integrations.ports import Entry, Happening, Written
 
@@ -11,6 +11,7 @@ def undo(source: str, post_id: str) -> bool:
     Raises BadInput where the ledger knows of no such cover; Refused where somebody has changed the cover since; Unavailable.
     """
     ports = wiring.ports()
+    publishing.settle(source, post_id)
     restored_at = _last(source, post_id, "restored")
     published = _last(source, post_id, "published")
     if published is None or (restored_at is not None and restored_at.number > published.number):

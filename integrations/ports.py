@@ -89,8 +89,8 @@ class Written:
     """Where readers find the picture, from a source that keeps pictures itself and has this one; else empty."""
 
 
-Happening = Literal["painted", "reviewed", "rejected", "published", "restored"]
-"""What the ledger tells of a post."""
+Happening = Literal["painted", "reviewed", "rejected", "writing", "published", "restored"]
+"""What the ledger tells of a post. writing: said before it is published, for whoever finds that the writer has died."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,9 +261,11 @@ class PostSource(Protocol):
         """Raise Refused where a cover could not be written into the post: asked before the painting, not after."""
         ...
 
-    def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False) -> Written:
+    def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False,
+                    about_to: Callable[[Written], None] | None = None) -> Written:
         """Give the post this cover and its alt text. Nothing changes if it has one and `force` is not set, or exactly this one.
 
+        about_to: told what this will have written, last thing before the post is changed; if it raises, nothing is changed.
         Raises Refused where posts are read-only, Unavailable, NotFound.
         """
         ...

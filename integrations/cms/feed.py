@@ -1,7 +1,7 @@
 """Feed: the entries of an RSS or Atom feed as a source of posts. Read only."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -57,7 +57,8 @@ class Feed(PostSource):
         """Always Refused: a feed cannot be written."""
         raise Refused(f"feed: {post_id[:200]!r} is read only; its cover cannot be written back")
 
-    def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False) -> NoReturn:
+    def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False,
+                    about_to: Callable[[Written], None] | None = None) -> NoReturn:
         """Always Refused."""
         self.check_writable(post_id)
 

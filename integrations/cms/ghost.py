@@ -93,7 +93,8 @@ class GhostPosts(PostSource, ChangedPosts):
             raise Refused(f"ghost: post {post_id}: the key is of staff with the role {', '.join(sorted(roles))}, who may not "
                           "change it; use the Admin API key of a custom integration")
 
-    def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False) -> Written:
+    def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False,
+                    about_to: Callable[[Written], None] | None = None) -> Written:
         """Make the picture the post's feature image, uploaded unless the post has it, and read it back.
 
         A caption is taken off with its picture: it names who made that one. Raises Refused also where Ghost says yes and does
@@ -111,7 +112,7 @@ class GhostPosts(PostSource, ChangedPosts):
             fresh = {"feature_image": address, "feature_image_alt": _fitted(cover.alt_text), "feature_image_caption": None}
             return before, before | fresh | {key: address for key in self._social_fields if force or not found[key]}
 
-        return self._changed(post_id, covered, address)
+        return self._changed(post_id, covered, address, about_to)
 
     def restore(self, post_id: str, written: Written) -> bool:
         """Put back what the post had; False if it has it already.
@@ -163,7 +164,8 @@ class GhostPosts(PostSource, ChangedPosts):
             self._uploaded[cover.name] = self._client.upload((cover.name, cover.data, cover.content_type))
         return self._uploaded[cover.name]
 
-    def _changed(self, post_id: str, change: Callable[[Post], tuple[State, State]], address: str) -> Written:
+    def _changed(self, post_id: str, change: Callable[[Post], tuple[State, State]], address: str,
+                 about_to: Callable[[Written], None] | None = None) -> Written:
         """Bring the post from one state into the other that `change` makes of it, and change nothing else of it.
 
         Ghost takes no change of a post that was saved since it was read. Such a post is read and written again while its words
@@ -175,6 +177,9 @@ class GhostPosts(PostSource, ChangedPosts):
             before, now = change(post)
             if now == before:
                 return Written(changed=False, address=address if now.get("feature_image") == address else "")
+            written = Written(changed=True, before=_dumped(before), now=_dumped(now), address=address)
+            if about_to:
+                about_to(written)
             try:
                 self._client.put(f"posts/{post_id}", {**now, "updated_at": post["updated_at"]})
             except SavedMeanwhile as exc:
@@ -184,7 +189,7 @@ class GhostPosts(PostSource, ChangedPosts):
                                       f"{post['updated_at']}, so its cover waits") from exc
                 continue
             self._check_kept(post_id, now)
-            return Written(changed=True, before=_dumped(before), now=_dumped(now), address=address)
+            return written
         raise Unavailable(f"ghost: post {post_id}: it was saved by somebody else {ATTEMPTS} times while it was written, last at "
                           f"{post['updated_at']}")
 

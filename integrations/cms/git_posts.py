@@ -82,21 +82,26 @@ class GitPosts(PostSource):
         with self._git.locked():
             self._check_clean()
 
-    def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False) -> Written:
+    def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False,
+                    about_to: Callable[[Written], None] | None = None) -> Written:
         """Commit the picture and the post that names it. Raises NotFound, Refused, Unavailable; then nothing has changed."""
         with self._git.locked():
-            return self._write_cover(post_id, cover, force)
+            return self._write_cover(post_id, cover, force, about_to)
 
-    def _write_cover(self, post_id: str, cover: PostCover, force: bool) -> Written:
+    def _write_cover(self, post_id: str, cover: PostCover, force: bool, about_to: Callable[[Written], None] | None) -> Written:
         self._catch_up()
         if self._posts.read(post_id).cover and not force:
             return Written(changed=False)
         picture = PurePosixPath(self._at.pictures, cover.name).as_posix()
         named = replace(cover, reference=f"{self._at.address.rstrip('/')}/{cover.name}")
 
+        def tell(written: Written) -> None:
+            if about_to:
+                about_to(replace(written, address=named.reference))
+
         def write() -> Written:
             place_file(self._at.folder / picture, cover.data, picture)
-            return self._posts.write_cover(post_id, named, force=force)
+            return self._posts.write_cover(post_id, named, force=force, about_to=tell)
 
         written = self._committed(write, f"Cover of {post_id}", self._path(post_id), picture)
         return replace(written, address=named.reference)

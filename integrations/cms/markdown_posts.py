@@ -1,6 +1,6 @@
 """MarkdownPosts: the Markdown and HTML files of a static site as a source of posts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -60,7 +60,8 @@ class MarkdownPosts(PostSource):
         """A hash over the post's words, of which its cover is none. Raises as `read` does."""
         return version_of(self.read(post_id))
 
-    def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False) -> Written:
+    def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False,
+                    about_to: Callable[[Written], None] | None = None) -> Written:
         """Set the cover in the front matter, in the fields this post or its siblings use; every other byte stays.
 
         A plain HTML page gets og:image instead. Nothing changes if the post says all this already, or has a cover and
@@ -71,8 +72,11 @@ class MarkdownPosts(PostSource):
         text = self._with_cover(path, post_id, decoded, cover.reference, cover.alt_text, force=force)
         if text == decoded.text:
             return Written(changed=False)
+        written = describe(_covered(path, post_id, decoded.text), _covered(path, post_id, text))
+        if about_to:
+            about_to(written)
         replace_whole(path, decoded.encode(text), post_id)
-        return describe(_covered(path, post_id, decoded.text), _covered(path, post_id, text))
+        return written
 
     def restore(self, post_id: str, written: Written) -> bool:
         """Put back the lines that gave the post its cover; every other byte stays, and what was written since too.

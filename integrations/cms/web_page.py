@@ -1,6 +1,6 @@
 """WebPage: one page on the web as a source of one post. Read only."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from integrations.cms.charset import decode
@@ -39,7 +39,8 @@ class WebPage(PostSource):
         """Always Refused: a page on the web cannot be written."""
         raise Refused(f"page: {post_id[:200]!r} is read only; its cover cannot be written back")
 
-    def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False) -> NoReturn:
+    def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False,
+                    about_to: Callable[[Written], None] | None = None) -> NoReturn:
         """Always Refused."""
         self.check_writable(post_id)
 

@@ -1,7 +1,7 @@
 """WordPressPosts: the posts of a WordPress site, read and covered through its REST API."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import PurePosixPath
@@ -73,7 +73,8 @@ class WordPressPosts(PostSource, ChangedPosts):
         if "POST" not in self._client.get("media", {"per_page": 1, "_fields": "id"}).methods:
             raise Refused(f"wordpress: {self._client.name}: this user may not add pictures; it needs the role of an author")
 
-    def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False) -> Written:
+    def write_cover(self, post_id: str, cover: PostCover, *, force: bool = False,
+                    about_to: Callable[[Written], None] | None = None) -> Written:
         """Make the picture the post's featured image, uploaded unless the library has it, and read it back.
 
         Raises Refused also where WordPress says yes and does not do it; NotFound, Unavailable.
@@ -92,8 +93,11 @@ class WordPressPosts(PostSource, ChangedPosts):
             now["figure"] = make_figure(post["content"]["raw"], media["id"], media["source_url"], alt_text)
         if now == before:
             return Written(changed=False, address=media["source_url"])
+        written = Written(changed=True, before=_dumped(before), now=_dumped(now), address=media["source_url"])
+        if about_to:
+            about_to(written)
         self._put(post, now, post_id)
-        return Written(changed=True, before=_dumped(before), now=_dumped(now), address=media["source_url"])
+        return written
 
     def restore(self, post_id: str, written: Written) -> bool:
         """Put back the featured image, and the figure if we wrote one; False if they are back already.

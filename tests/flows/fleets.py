@@ -6,7 +6,7 @@ import uuid
 from dataclasses import replace
 from uuid import UUID
 
-from flows.sweep import Fleet, Run, reminded
+from flows.sweep import LEFT, Fleet, Run, following, reminded
 from integrations.errors import NotFound
 
 POST = {"source": "site:blog", "post_id": "a.md"}
@@ -42,9 +42,12 @@ class MemoryFleet(Fleet):
 
     def start_again(self, run, key, parameters, tags):
         if key not in self.keys:
-            kept = {tag for tag in self._read(run).tags if not tag.startswith(("again:", "reminded:"))}
-            self.keys[key] = self.start(tags=kept | set(tags), parameters=dict(parameters))
+            kept = following(self._read(run).tags, run.id)
+            self.keys[key] = self.start(tags={*kept, *tags}, parameters=dict(parameters))
         return self.keys[key]
+
+    def leave(self, run):
+        self.runs[run.id] = replace(self._read(run), tags=run.tags | {LEFT})
 
     def remind(self, run):
         self.runs[run.id] = replace(self._read(run), tags=run.tags | {reminded(run)})

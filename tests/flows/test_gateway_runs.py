@@ -20,12 +20,31 @@ class OnPrefect:
         from prefect.client.orchestration import SyncPrefectClient
         from prefect.client.schemas.objects import State, StateType
 
-        from flows.runs import PrefectRuns
+        from flows.prefect_server import PrefectServer
+        from flows.runs import Patience, PrefectRuns
+        from flows.sweep_prefect import PrefectFleet
 
+        self.fleet = PrefectFleet(PrefectServer(api_url))
         self.client, self.state, self.types = SyncPrefectClient(api_url), State, StateType
         flow_id, name = self.client.create_flow_from_name("cover-post"), f"contract-{uuid.uuid4().hex[:8]}"
         self.client.create_deployment(flow_id, name, parameters={"source": ".", "wishes": {"out": "covers", "write": True}})
-        self.runs = PrefectRuns(api_url, f"cover-post/{name}")
+        self.runs = PrefectRuns(api_url, f"cover-post/{name}", patience=Patience(first_s=600, later_s=600))
+        self.hasty = PrefectRuns(api_url, f"cover-post/{name}")
+
+    def die(self, run_id, kind="CRASHED", reason="no sign of life for 600 s"):
+        self._set(run_id, self.types[kind], reason)
+
+    def sweep(self, run_id):
+        """The run that the sweep starts in the place of a dead one."""
+        return self.fleet.start_again(self._seen(run_id), f"after:{run_id}", {}, ["again:x"])
+
+    def leave(self, run_id):
+        self.fleet.leave(self._seen(run_id))
+
+    def _seen(self, run_id):
+        from flows.sweep_prefect import _run
+
+        return _run(self.client.read_flow_run(UUID(run_id)))
 
     def go_on(self, job_id):
         self._set(job_id, self.types.RUNNING)
@@ -184,3 +203,61 @@ def test_a_server_out_of_reach_is_unavailable_at_once():
     for ask in (lambda: runs.start(an_order(), "key"), lambda: runs.find([unknown]), lambda: runs.cancel(unknown)):
         with pytest.raises(Unavailable, match=r"^prefect: no server answers at http://127.0.0.1:1/api: "):
             ask()
+
+
+@pytest.fixture
+def prefect(prefect_server):
+    return OnPrefect(prefect_server.api_url)
+
+
+SWEPT = [("CRASHED", "no sign of life for 600 s"), ("FAILED", "Flow run encountered an exception: Unavailable: redis: away"),
+         ("CANCELLED", "Deployment concurrency slot lost during provisioning - no slots available to continue execution")]
+
+
+@pytest.mark.slow
+@pytest.mark.service("prefect")
+@pytest.mark.parametrize(("kind", "reason"), SWEPT)
+def test_a_job_whose_run_died_waits_for_the_next_one_and_is_as_far_as_that(prefect, kind, reason):
+    job = start(prefect)
+    prefect.die(job.id, kind, reason)
+    assert (find(prefect, job).status, find(prefect, job).reason, find(prefect, job).ended_at) == ("queued", reason, None)
+    second = prefect.sweep(job.id)
+    assert find(prefect, job).status == "queued"
+    prefect.go_on(second)
+    assert find(prefect, job).status == "running"
+    prefect.die(second)
+    third = prefect.sweep(second)
+    prefect.succeed(third, PICTURE)
+    done = find(prefect, job)
+    assert (done.id, done.status, done.pictures, done.tenant, done.order) == (job.id, "succeeded", (PICTURE,), "acme", job.order)
+    assert done.ended_at
+    assert prefect.runs.start(an_order(), "another key").id != job.id
+
+
+@pytest.mark.slow
+@pytest.mark.service("prefect")
+def test_a_job_that_the_sweep_leaves_or_that_no_sweep_follows_is_failed(prefect):
+    left, alone = start(prefect), start(prefect)
+    for job in (left, alone):
+        prefect.die(job.id)
+    prefect.leave(left.id)
+    assert find(prefect, left).status == "failed"
+    assert prefect.hasty.find([alone.id])[alone.id].status == "failed"
+    follower = prefect.sweep(alone.id)
+    prefect.fail(follower, "Flow run encountered an exception: CoverRejected: no")
+    assert (find(prefect, alone).status, find(prefect, alone).reason[-2:]) == ("failed", "no")
+
+
+@pytest.mark.slow
+@pytest.mark.service("prefect")
+def test_cancelling_reaches_the_run_that_is_at_work_and_a_dead_one_is_not_begun_again(prefect):
+    waiting, at_work = start(prefect), start(prefect)
+    for job in (waiting, at_work):
+        prefect.die(job.id)
+    prefect.runs.cancel(waiting.id)
+    assert find(prefect, waiting).status == "cancelled"
+    assert waiting.id not in {run.id for run in prefect.fleet.list_runs(0)}
+    follower = prefect.sweep(at_work.id)
+    prefect.runs.cancel(at_work.id)
+    assert find(prefect, at_work).status == "cancelled"
+    assert prefect.client.read_flow_run(UUID(follower)).state.is_cancelled()

@@ -8,7 +8,7 @@ import pytest
 from flows.errors import BadInput
 from flows.fleet_settings import FleetSettings
 from flows.site_settings import ReviewSettings
-from flows.sweep import OVER_BUDGET, PASSING, Sweep, pause_s
+from flows.sweep import LEFT, OVER_BUDGET, PASSING, Sweep, pause_s
 from integrations.errors import NotFound, Unavailable
 from tests.flows.fleets import MemoryFleet
 
@@ -76,6 +76,7 @@ def test_what_may_pass_is_tried_so_often_with_longer_pauses_and_then_left(fleet,
         assert len(fleet.runs) == tries + 2
     (left,) = sweep(fleet, 5 * DAY)
     assert (left.result, left.reason) == ("left", f"fleet.attempts is 3, and so often it was tried again: {message}")
+    assert LEFT in fleet.find(left.run.id).tags
     assert sweep(fleet, 8 * DAY) == []
 
 

@@ -70,7 +70,31 @@ def test_one_key_starts_one_run_with_the_tags_and_parameters_that_it_should_have
     assert (desk.fleet.list_started([key, "other"]), desk.fleet.count_tagged(tag)) == ({key}, 1)
     desk.move(started, "failed")
     again = desk.find(started)
-    assert (again.tags, again.parameters) == ({"tenant:acme", tag}, {**POST, "wishes": {"force": True}})
+    first = f"job:{run.id}"
+    assert (again.tags, again.parameters) == ({"tenant:acme", tag, first}, {**POST, "wishes": {"force": True}})
+    third = desk.fleet.start_again(again, f"{key}:2", POST, [])
+    desk.move(third, "failed")
+    assert desk.find(third).tags == {"tenant:acme", first}
+
+
+def test_a_run_that_is_left_is_marked_and_what_follows_it_all_the_same_is_not(desk):
+    run_id = desk.start()
+    desk.move(run_id, "crashed")
+    desk.fleet.leave(desk.find(run_id))
+    assert desk.find(run_id).tags == {"left"}
+    desk.move(follower := desk.fleet.start_again(desk.find(run_id), f"after:{run_id}", POST, []), "failed")
+    assert desk.find(follower).tags == {f"job:{run_id}"}
+
+
+@pytest.mark.slow
+@pytest.mark.service("prefect")
+def test_a_run_that_only_the_servers_forgetfulness_has_cancelled_is_dead_and_one_that_a_person_has_is_not(prefect_server):
+    desk = OnPrefect(prefect_server.api_url)
+    lost, unwanted = desk.start(), desk.start()
+    desk.move(lost, "cancelled", "Deployment concurrency slot lost during provisioning - no slots available to continue")
+    desk.move(unwanted, "cancelled", "by an editor")
+    assert desk.find(lost).state == "crashed"
+    assert unwanted not in {run.id for run in desk.fleet.list_runs(0)}
 
 
 def test_a_reminder_marks_the_run(desk):

@@ -171,3 +171,20 @@ def test_a_post_that_is_not_there_is_not_found(desk):
                 lambda post_id: desk.posts.restore(post_id, Written(changed=True, before="{}", now="{}"))):
         with pytest.raises(NotFound, match=desk.nowhere):
             ask(desk.nowhere)
+
+
+def test_what_is_about_to_be_written_is_told_while_the_post_is_as_it_was(desk, post):
+    before, told = desk.everything(post), []
+    written = desk.posts.write_cover(post, a_new_cover(), about_to=lambda planned: told.append((planned, desk.everything(post))))
+    assert told == [(written, before)]
+    assert desk.posts.restore(post, told[0][0])
+
+
+def test_whoever_cannot_be_told_keeps_the_post_from_being_written(desk, post):
+    def refuse(planned):
+        raise Refused("the ledger cannot be written")
+
+    before = desk.everything(post)
+    with pytest.raises(Refused, match="ledger"):
+        desk.posts.write_cover(post, a_new_cover(), about_to=refuse)
+    assert desk.everything(post) == before

@@ -13,6 +13,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from integrations.errors import Refused, Unavailable
 
 Answer = TypeVar("Answer")
+INCOMPATIBLE = "Found incompatible versions"
 
 
 class PrefectServer:
@@ -38,5 +39,14 @@ class PrefectServer:
             status = exc.response.status_code
             error = Unavailable if status >= 500 or status in (408, 429) else Refused
             raise error(f"prefect: {self._api_url} answered with status {status}: {exc.response.text[:300]}") from exc
-        except (httpx.HTTPError, RuntimeError) as exc:
-            raise Unavailable(f"prefect: no server answers at {self._api_url}: {exc or type(exc).__name__}") from exc
+        except httpx.HTTPError as exc:
+            raise self._out_of_reach(exc) from exc
+        except RuntimeError as exc:  # what the client says of its first question, before which it asks for the server's version
+            if str(exc).startswith(INCOMPATIBLE):
+                raise Refused(f"prefect: {self._api_url}: {exc}") from exc
+            if not isinstance(exc.__cause__, (httpx.HTTPError, PrefectHTTPStatusError)):
+                raise  # a bug, ours or Prefect's: whoever asked shall see it
+            raise self._out_of_reach(exc) from exc
+
+    def _out_of_reach(self, exc: Exception) -> Unavailable:
+        return Unavailable(f"prefect: no server answers at {self._api_url}: {exc or type(exc).__name__}")

@@ -3,19 +3,27 @@
 import json
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+
+import httpx
 
 from integrations.errors import Refused, Unavailable
 from integrations.gateway.dispatch import pause_s
+from integrations.gateway.lanes import Lanes
 from integrations.gateway.ports import Courier, Item, Job, Queue, Runs, Taken
 from integrations.gateway.signatures import derive_secret, sign_standard
 from integrations.gateway.views import JobView
 
 log = logging.getLogger(__name__)
-BATCH = 10
+BATCH = 40
 LEASE_S = 120
-"""Longer than a batch of receivers that do not answer takes: a lease that ends early tells somebody twice."""
+"""Longer than a receiver that does not answer takes: a lease that ends early tells somebody twice."""
+RECEIVERS_AT_ONCE = 8
+PATIENCE_S = 1.0
+"""How long the next batch waits for this one."""
 MAX_ATTEMPTS = 12
 POLL_S = 2.0
 LONGEST_POLL_S = 30.0
@@ -33,28 +41,45 @@ def make_item(job: Job, url: str) -> Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Callbacks:
-    """Waits for jobs and delivers; at least once, with the same message id each time. pepper: the gateway's own."""
+    """Waits for jobs and delivers; at least once, with the same message id each time. pepper: the gateway's own.
+
+    Receivers are told side by side, each of one job at a time, so that a slow one keeps no other waiting.
+    """
 
     outbox: Queue
     runs: Runs
     courier: Courier
     pepper: bytes
     clock: Callable[[], float] = time.time
+    lanes: Lanes = field(default_factory=lambda: Lanes(RECEIVERS_AT_ONCE))
 
     def work_once(self) -> int:
         """Deliver what can be, once; how many callbacks were looked at. Raises Unavailable for the outbox or the engine."""
         taken = self.outbox.take(BATCH, LEASE_S)
         jobs = self._find(taken)
+        by_host: defaultdict[str, list[tuple[Taken, Job]]] = defaultdict(list)
         for item in taken:
             job = jobs.get(item.about)
             if job is None:
                 self.outbox.finish([item.id], "skipped", "the job does not exist any more")
             elif job.is_over:
-                self._deliver(item, job)
+                by_host[httpx.URL(item.payload["url"]).host].append((item, job))
             else:
                 waited = self.clock() - item.added_at
                 self.outbox.postpone([item.id], min(LONGEST_POLL_S, POLL_S + waited / 20), counted=False)
-        return len(taken)
+        busy = [item.id for host, due in by_host.items() if not self.lanes.begin(host, partial(self._tell, due))
+                for item, _ in due]
+        self.outbox.postpone(busy, POLL_S, counted=False)
+        self.lanes.wait(PATIENCE_S)
+        return len(taken) - len(busy)
+
+    def _tell(self, due: Sequence[tuple[Taken, Job]]) -> None:
+        """One receiver, of one job after another; once it does not answer, or takes long, the others wait."""
+        began = time.monotonic()
+        for position, (item, job) in enumerate(due):
+            if not self._deliver(item, job) or time.monotonic() > began + LEASE_S / 4:
+                self.outbox.postpone([later.id for later, _ in due[position + 1:]], POLL_S, counted=False)
+                return
 
     def _find(self, taken: Sequence[Taken]) -> dict[str, Job]:
         try:
@@ -63,7 +88,8 @@ class Callbacks:
             self.outbox.postpone([item.id for item in taken], LONGEST_POLL_S, counted=False)
             raise
 
-    def _deliver(self, item: Taken, job: Job) -> None:
+    def _deliver(self, item: Taken, job: Job) -> bool:
+        """Whether the receiver is worth being told of another job now."""
         body = json.dumps({"type": f"job.{job.status}", "data": JobView.of(job).model_dump(mode="json")},
                           ensure_ascii=False).encode()
         secret = callback_secret(self.pepper, item.payload["tenant"])
@@ -79,5 +105,7 @@ class Callbacks:
                 self.outbox.finish([item.id], "given up", str(exc))
             else:
                 self.outbox.postpone([item.id], pause_s(item.attempts), str(exc))
+            return False
         else:
             self.outbox.finish([item.id], "delivered")
+        return True

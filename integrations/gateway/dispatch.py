@@ -3,10 +3,13 @@
 import hashlib
 import itertools
 import logging
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from integrations.errors import NotFound, Refused, Unavailable
+from integrations.gateway.lanes import Lanes
 from integrations.gateway.messages import Message
 from integrations.gateway.ports import Item, Order, Queue, Refresh, Runs, Site, Taken, VersionOf
 
@@ -17,6 +20,9 @@ LEASE_S = 30
 MAX_ATTEMPTS = 40
 """With the pauses between them about ten hours."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5, 900
+SITES_AT_ONCE = 8
+PATIENCE_S, BUSY_PAUSE_S = 1.0, 5.0
+"""How long the next batch waits for this one, and messages of a site for those before them."""
 
 
 def make_items(site: str, message: Message) -> list[Item]:
@@ -32,23 +38,42 @@ def pause_s(attempts: int) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Dispatcher:
-    """Starts the runs that webhooks ask for. Every step can be done twice: the run's key is made of what the post says."""
+    """Starts the runs that webhooks ask for. Every step can be done twice: the run's key is made of what the post says.
+
+    Sites are worked for side by side, each by one thread at a time, so that one that does not answer keeps no other waiting.
+    """
 
     inbox: Queue
     runs: Runs
     sites: Mapping[str, Site]
     version_of: VersionOf
     refresh: Refresh
+    lanes: Lanes = field(default_factory=lambda: Lanes(SITES_AT_ONCE))
 
     def work_once(self) -> int:
         """Do what is due, once; how many deliveries that were. Raises Unavailable where the inbox cannot be reached."""
         taken = self.inbox.take(BATCH, LEASE_S)
-        for _, group in itertools.groupby(sorted(taken, key=lambda item: item.about), lambda item: item.about):
-            self._start(list(group))
-        return len(taken)
+        by_site: defaultdict[str, list[Taken]] = defaultdict(list)
+        for item in taken:
+            by_site[item.payload["site"]].append(item)
+        busy = [item.id for site, items in by_site.items() if not self.lanes.begin(site, partial(self._work_for, items))
+                for item in items]
+        self.inbox.postpone(busy, BUSY_PAUSE_S, counted=False)
+        self.lanes.wait(PATIENCE_S)
+        return len(taken) - len(busy)
 
-    def _start(self, group: Sequence[Taken]) -> None:
-        """One question and one run, however many deliveries there are about the post."""
+    def _work_for(self, items: Sequence[Taken]) -> None:
+        """All deliveries of one site; once it does not answer, the others wait unasked, and come before that one next time."""
+        groups = [list(group) for _, group in itertools.groupby(sorted(items, key=lambda item: item.about),
+                                                                lambda item: item.about)]
+        for position, group in enumerate(groups):
+            if (reason := self._start(group)) is not None:
+                left = [item.id for other in groups[position + 1:] for item in other]
+                self.inbox.postpone(left, BUSY_PAUSE_S, reason, counted=False)
+                return
+
+    def _start(self, group: Sequence[Taken]) -> str | None:
+        """One question and one run, however many deliveries there are about the post. Why nobody else need be asked, or None."""
         ids, newest = [item.id for item in group], max(group, key=lambda item: item.added_at)
         site_name, post_id = newest.payload["site"], newest.payload["post_id"]
         try:
@@ -63,11 +88,13 @@ class Dispatcher:
             self.inbox.finish(ids, "skipped", str(exc))
         except Unavailable as exc:
             self._try_later(ids, newest.attempts, str(exc))
+            return str(exc)
         except Exception as exc:  # a thread's entry point: one post's trouble, foreseen or not, never stops the others
             log.exception("webhook for %s of %s: not foreseen, please report it", post_id, site_name)
             self._try_later(ids, newest.attempts, f"{type(exc).__name__}: {exc}")
         else:
             self.inbox.finish(ids, "started", job.id)
+        return None
 
     def _try_later(self, ids: Sequence[str], attempts: int, reason: str) -> None:
         if attempts >= MAX_ATTEMPTS:

@@ -26,6 +26,8 @@ TIMEOUT_SHARE = 0.8
 """Of cache.hold_s, that one picture may take where generator.timeout_s would be more."""
 QUICK = {"PREFECT_WORKER_QUERY_SECONDS": "2", "PREFECT_RUNNER_POLL_FREQUENCY": "2"}
 """How often the worker asks for work; of Prefect's own ten seconds an order would take nine more."""
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"
+"""Where the server keeps who holds its slots. In memory, its own default, a restart forgets that, and cancels runs for it."""
 Probe = Callable[[float], bool]
 """Whether a process that was started at that time (since the epoch) is healthy."""
 
@@ -89,6 +91,7 @@ def _prefect_environment(settings: Settings, api_url: str) -> dict[str, str]:
     """What Prefect's own programs need: a home in the state folder, a server, and nobody told."""
     home = str((settings.state_folder / "prefect").absolute())
     return {"PREFECT_HOME": home, "PREFECT_API_URL": api_url, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1",
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
             "PREFECT_UI_STATIC_DIRECTORY": f"{home}/ui",  # its own place is beside its code, where it may not be allowed to write
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(max(SHORTEST_HEARTBEAT_S, int(settings.fleet.silent_s / 3)))}
 

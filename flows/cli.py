@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli_deploy import deploy
+from flows.cli_deploy import deploy, work
 from flows.cli_edit import edit_app
 from flows.cli_gateway import gateway, keys_app
 from flows.cli_models import models_app
@@ -39,6 +39,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
 app.command()(gateway)
 app.command()(deploy)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(work)
 for each in (up, down, status):
     app.command()(each)
 app.add_typer(train_app, name="train")

@@ -1,4 +1,4 @@
-"""`fengmian deploy`. Heavy things are imported inside the command, as in cli.py."""
+"""`fengmian deploy` and `fengmian work`. Heavy things are imported inside the command, as in cli.py."""
 
 from pathlib import Path
 from typing import Annotated
@@ -30,3 +30,15 @@ def deploy(
                     print_json({"name": name, "done": done})
                 else:
                     print(f"{name}: {done}")
+
+
+def work(
+    context: typer.Context,
+    pool: Annotated[str, typer.Option("--pool", help="The work pool. Default: the setting fleet.work_pool.")] = "",
+    name: Annotated[str, typer.Option("--name", help="Of this worker. Default: a new one.")] = "",
+) -> None:
+    """Run what the Prefect server has to be done. Further options are those of `prefect worker start`, such as --limit 4."""
+    from flows.forking import work as start
+    from flows.wiring import ports
+
+    start(pool or ports().settings.fleet.work_pool, name, context.args)

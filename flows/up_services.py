@@ -60,7 +60,7 @@ def make_services(settings: Settings, folder: Path) -> tuple[Service, ...]:
     needs = ("server",) if server else ()
     register = Service(name="deployments", words=(*FENGMIAN, "deploy"), needs=needs, environment=common)
     worker = Service(
-        name="worker", words=(_program("prefect"), "worker", "start", "--pool", pool, "--type", "process", "--name", WORKER),
+        name="worker", words=(*FENGMIAN, "work", "--pool", pool, "--name", WORKER),
         environment={**common, **QUICK, **_distant_painting(settings)}, needs=(*needs, "deployments"),
         probe=partial(_is_online, api_url, pool), before=partial(put_back, api_url, pool) if server else None)
     gateway = (_make_gateway(settings, common, needs),) if settings.gateway.pepper.get_secret_value() else ()

@@ -13,19 +13,21 @@ LONGEST_DOWN_S = 4.0
 
 
 def kill_worker(world: World, luck: random.Random) -> str:
-    """kill -9 of the worker, of one of its runs, or of all of it, as of a container."""
-    what = luck.choice(("worker and runs", "one run", "worker alone"))
+    """kill -9 of the worker alone, of one of its runs, of the process that runs are copied from, or of all, as of a container."""
+    what = luck.choice(("worker and runs", "worker and runs", "one run", "worker alone", "the process that is copied"))
     family = world.family("worker")
-    with _held(world, "worker"):
-        if what == "one run" and len(family) > 1:
-            victim = luck.choice(family[1:])
-            _kill([victim, *_children(victim)])
+    if what in ("one run", "the process that is copied"):
+        helpers = _children(family[0], recursive=False)
+        victims = helpers if what != "one run" else [each for helper in helpers for each in _children(helper)]
+        if victims:
+            _kill([luck.choice(victims)])
             return what
-        _kill(family if what == "worker and runs" else family[:1])
+    with _held(world, "worker"):
+        _kill(family[:1] if what == "worker alone" else family)
         _down(luck)
         world.servers["worker"].end()
         world.servers["worker"].start()
-    return what
+    return "worker alone" if what == "worker alone" else "worker and runs"
 
 
 def kill_replica(world: World, luck: random.Random) -> str:
@@ -100,9 +102,9 @@ def _down(luck):
     time.sleep(luck.uniform(0, LONGEST_DOWN_S))
 
 
-def _children(process):
+def _children(process, *, recursive=True):
     with suppress(psutil.NoSuchProcess):
-        return process.children(recursive=True)
+        return process.children(recursive=recursive)
     return []
 
 

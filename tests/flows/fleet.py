@@ -95,7 +95,7 @@ class Fleet:
     @contextmanager
     def working(self, log="worker.log"):
         """A worker; it and all it started is killed at once at the end, if it lives."""
-        words = [PREFECT, "worker", "start", "--pool", self.pool, "--type", "process"]
+        words = [sys.executable, "-m", "flows.cli", "work", "--pool", self.pool]
         environment = self.environment | {"PWD": str(self.site.folder)}
         command = Command(["env", "-C", str(self.site.folder), *words], self.site.folder / log, environment)
         with running(command, lambda: True, within_s=10) as process:

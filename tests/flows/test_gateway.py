@@ -63,8 +63,8 @@ class Fleet:
 
     @contextmanager
     def worker(self):
-        command = Command(["env", "-C", str(self.site.folder), PREFECT, "worker", "start", "--pool", "fengmian", "--type",
-                           "process"], self.site.folder / "worker.log", self.environment)
+        command = Command(["env", "-C", str(self.site.folder), sys.executable, "-m", "flows.cli", "work"],
+                          self.site.folder / "worker.log", self.environment)
         with running(command, lambda: True, 10) as process:
             yield process
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate, WorkPoolCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
@@ -25,12 +25,14 @@ from flows.site_settings import SITE, SiteSettings
 
 OURS, OF_A_SITE = "fengmian", "fengmian-site"
 """Tags by which our deployments are known."""
+COVERS = "covers"
+"""The queue of the pool that lets out so many covers at once, oldest first. The other flows do not wait behind them."""
 Done = Literal["made", "changed", "as it was", "unscheduled"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """One deployment. cron: "" for one that runs when asked for. at_once: how many runs; None for any number."""
+    """One deployment. cron: "" for one that runs when asked for. at_once: how many runs; None: as its queue lets out."""
 
     flow: Flow[..., Any]
     name: str
@@ -38,6 +40,7 @@ class Wanted:
     cron: str = ""
     timezone: str = "UTC"
     at_once: int | None = None
+    queue: str = "default"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = (OURS,)
 
@@ -58,7 +61,7 @@ def plan(settings: Settings) -> list[Wanted]:
     only = {"source": f"{SITE}{sites[0]}"} if len(sites) == 1 else {}
     return [
         Wanted(flow=engine.cover_post, name="on-demand", description="One post, when asked for. Give source and post_id.",
-               at_once=settings.fleet.covers_at_once, parameters=only),
+               queue=COVERS, parameters=only),
         *(_plan_backlog(name, site) for name, site in settings.sites.items()),
         # No limit: a sweep that died must not keep the next one from running.
         Wanted(flow=engine_keeping.sweep, name="fleet", cron="*/5 * * * *",
@@ -85,6 +88,7 @@ def deploy(server: PrefectServer, settings: Settings, folder: Path) -> Iterator[
     pool, wanted = settings.fleet.work_pool, plan(settings)
     schedules = {each.full_name: _schedules(each) for each in wanted}  # before anything is changed
     yield f"work pool {pool}", _bring_pool(server, pool)
+    yield f"work queue {COVERS}", _bring_queue(server, pool, settings.fleet.covers_at_once)
     for each in wanted:
         yield each.full_name, _bring(server, _fields(each, pool, folder, schedules[each.full_name]), each)
     for name in _unschedule_others(server, {each.full_name for each in wanted}):
@@ -97,6 +101,17 @@ def _bring_pool(server: PrefectServer, name: str) -> Done:
     pool = WorkPoolCreate(name=name, type="process", base_job_template=ProcessWorker.get_default_base_job_template())
     server.ask(lambda client: client.create_work_pool(pool))
     return "made"
+
+
+def _bring_queue(server: PrefectServer, pool: str, at_once: int) -> Done:
+    found = server.ask(lambda client: client.read_work_queue_by_name(COVERS, pool))
+    if found is not None and found.concurrency_limit == at_once:
+        return "as it was"
+    if found is None:
+        server.ask(lambda client: client.create_work_queue(COVERS, concurrency_limit=at_once, work_pool_name=pool))
+        return "made"
+    server.ask(lambda client: client.update_work_queue(found.id, concurrency_limit=at_once))
+    return "changed"
 
 
 def _schedules(wanted: Wanted) -> list[DeploymentScheduleCreate]:
@@ -112,7 +127,8 @@ def _schedules(wanted: Wanted) -> list[DeploymentScheduleCreate]:
 def _fields(wanted: Wanted, pool: str, folder: Path, schedules: Sequence[DeploymentScheduleCreate]) -> dict[str, Any]:
     return {
         "name": wanted.name, "description": wanted.description, "entrypoint": wanted.entrypoint, "work_pool_name": pool,
-        "parameters": dict(wanted.parameters), "tags": list(wanted.tags), "concurrency_limit": wanted.at_once,
+        "work_queue_name": wanted.queue, "parameters": dict(wanted.parameters), "tags": list(wanted.tags),
+        "concurrency_limit": wanted.at_once,
         "schedules": list(schedules), "parameter_openapi_schema": parameter_schema(wanted.flow).model_dump_for_openapi(),
         "enforce_parameter_schema": True,
         "pull_steps": [{"prefect.deployments.steps.set_working_directory": {"directory": str(folder)}}]}
@@ -127,6 +143,8 @@ def _bring(server: PrefectServer, fields: Mapping[str, Any], wanted: Wanted) -> 
         client.create_deployment(client.create_flow(wanted.flow), **fields)
 
     server.ask(create)
+    if found is not None and found.global_concurrency_limit and wanted.at_once is None:
+        server.ask(lambda client: client.update_deployment(found.id, DeploymentUpdate(concurrency_limit=None)))
     return "made" if found is None else "changed"
 
 
@@ -134,7 +152,8 @@ def _told(found: DeploymentResponse) -> dict[str, Any]:
     """What we decide of a deployment, as the server has it."""
     limit = found.global_concurrency_limit
     return {"description": found.description, "entrypoint": found.entrypoint, "work_pool_name": found.work_pool_name,
-            "parameters": found.parameters, "tags": sorted(found.tags), "concurrency_limit": limit.limit if limit else None,
+            "work_queue_name": found.work_queue_name, "parameters": found.parameters, "tags": sorted(found.tags),
+            "concurrency_limit": limit.limit if limit else None,
             "schedules": [_cron(each.schedule) for each in found.schedules], "pull_steps": found.pull_steps,
             "parameter_openapi_schema": found.parameter_openapi_schema}
 

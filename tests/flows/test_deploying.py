@@ -106,7 +106,10 @@ def test_everything_is_registered_once_and_again_nothing_changes(fleet, monkeypa
     assert (backlog["parameters"], backlog["global_concurrency_limit"]["limit"]) == ({"source": "site:blog"}, 1)
     assert backlog["pull_steps"] == [
         {"prefect.deployments.steps.set_working_directory": {"directory": str(fleet.folder)}}]
-    assert server.deployment("cover-post/on-demand")["global_concurrency_limit"]["limit"] == 4
+    cover, sweep = (server.deployment(name) for name in ("cover-post/on-demand", "sweep/fleet"))
+    assert (cover["global_concurrency_limit"], cover["work_queue_name"], sweep["work_queue_name"]) == (None, "covers", "default")
+    pool = fleet.environment["FENGMIAN_FLEET__WORK_POOL"]
+    assert server.ask("GET", f"work_pools/{pool}/queues/covers")["concurrency_limit"] == 4
     assert server.deployment("retention/fleet")["parameters"] == {"dry_run": True}
     assert {"sweep/fleet", "verify-published/fleet", "weekly-report/fleet", "fengmian: silent runs are dead"} <= set(first)
     names = [name for name in first if "/" in name]
@@ -115,6 +118,18 @@ def test_everything_is_registered_once_and_again_nothing_changes(fleet, monkeypa
     assert ([server.deployment(name) for name in names], server.automations()) == before
     settle(fleet, monkeypatch, schedule="0 4 * * *")
     assert [name for name, what in done(fleet).items() if what != "as it was"] == ["cover-backlog/blog"]
+    fleet.settle(monkeypatch, FLEET__COVERS_AT_ONCE="2")
+    assert [name for name, what in done(fleet).items() if what != "as it was"] == ["work queue covers"]
+    assert server.ask("GET", f"work_pools/{pool}/queues/covers")["concurrency_limit"] == 2
+
+
+def test_a_limit_that_an_earlier_release_gave_the_covers_is_taken_off(fleet, server):
+    done(fleet)
+    found = server.deployment("cover-post/on-demand")
+    server.ask("PATCH", f"deployments/{found['id']}", json={"concurrency_limit": 4})
+    assert done(fleet)["cover-post/on-demand"] == "changed"
+    assert server.deployment("cover-post/on-demand")["global_concurrency_limit"] is None
+    assert set(done(fleet).values()) == {"as it was"}
 
 
 def test_the_backlog_of_a_site_that_is_no_more_is_not_run_and_comes_back_with_it(fleet, monkeypatch, server):

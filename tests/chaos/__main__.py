@@ -1,6 +1,8 @@
 """The long chaos run: python -m tests.chaos [--times 20] [--posts 50] [--results build/chaos.jsonl]; goes on where it stopped."""
 
 import argparse
+import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -24,6 +26,8 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=Path("build/chaos.jsonl"))
     parser.add_argument("--folder", type=Path, help="of the world's logs; default: a temporary one")
     chosen = parser.parse_args()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: sys.exit(130))  # everything that was started is ended
     with tempfile.TemporaryDirectory(prefix="fengmian-chaos-") as temporary, pytest.MonkeyPatch.context() as patch:
         folder = chosen.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

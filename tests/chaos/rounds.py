@@ -47,7 +47,7 @@ class Round:
         """What happened, as plain values."""
         luck, began = random.Random(self.seed), time.monotonic()
         wiring.use(None)
-        _empty(self.world)
+        empty(self.world)
         posts = make_posts(self.world, self.count)
         customers, watch = Customers(self.world, posts, random.Random(self.seed + 1), self.pace_s), Watch(self.world, posts)
         sweeping = Sweeping()
@@ -111,8 +111,8 @@ def _nothing_runs(world):
         return False
 
 
-def _empty(world):
-    """No picture of an earlier round."""
+def empty(world):
+    """No picture of an earlier round, stored or remembered."""
     client = world.bucket()
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
         for entry in page.get("Contents", []):

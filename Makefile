@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLE := examples/cloud-native.md
 
-.PHONY: help setup develop cover test test-ghost check bench services train-smoke
+.PHONY: chaos help setup develop cover test test-ghost check bench services train-smoke
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ test-ghost: develop  ## Install a real Ghost (Node 18 or 20; minutes, 620 MB) an
 	bash tests/services/install_ghost.sh
 	$(BIN)/python -m pytest --ghost --require-services -k ghost tests/integrations/cms tests/integrations/gateway \
 	    tests/flows/test_ghost.py
+
+chaos: develop  ## Kill and restart everything, 20 times each, while posts are covered (hours; goes on where it stopped)
+	$(BIN)/python -m tests.chaos
 
 train-smoke: develop  ## Train a tiny model from nothing, and check that it learns (under three minutes)
 	$(BIN)/python -m generator.training.smoke

@@ -1,4 +1,4 @@
-"""A whole fleet under load: python -m benchmarks.fleet [--jobs 500] [--posts 60]; needs the services of `make services`.
+"""A whole fleet under load: python -m benchmarks.fleet [--jobs 500] [--posts 60] [--plain]; needs what `make services` installs.
 
 Everything real on this machine: Prefect server on PostgreSQL, Redis, RadosGW, WordPress, gateway, one `fengmian work`, and a
 generator in two Ray replicas (a tiny checkpoint, 2 steps, 320x160: little painting, so that what is measured is the rest). Two
@@ -23,7 +23,7 @@ from flows import wiring
 from tests.chaos.inspection import inspect
 from tests.chaos.posts import make_posts
 from tests.chaos.rounds import empty
-from tests.chaos.world import settle_here, world_in
+from tests.chaos.world import PREFECT, settle_here, world_in
 
 UNCOVER = """foreach (get_posts(array('post_type' => 'post', 'post_status' => 'publish', 'numberposts' => -1)) as $each) {
 delete_post_thumbnail($each->ID); }"""
@@ -101,12 +101,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=500)
     parser.add_argument("--posts", type=int, default=60)
+    parser.add_argument("--plain", action="store_true", help="with Prefect's own worker instead of fengmian work")
     parser.add_argument("--folder", type=Path, help="of the logs; default: a temporary one")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fengmian-fleet-") as temporary, pytest.MonkeyPatch.context() as patch:
         folder = chosen.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        with world_in(folder) as world:
+        with world_in(folder, **({"worker": (PREFECT, "worker", "start", "--pool", "chaos")} if chosen.plain else {})) as world:
             settle_here(world, patch)
             if chosen.posts:
                 print(json.dumps({"overhead": measure_overhead(world, chosen.posts)}), flush=True)

@@ -108,8 +108,8 @@ def _words(process):
 
 
 @contextmanager
-def world_in(folder: Path, settings: dict[str, str] | None = None):
-    """Everything up, deployments registered, worker and gateway at work. settings: further ones, by their variables."""
+def world_in(folder: Path, worker: tuple[str, ...] = (sys.executable, "-m", "flows.cli", "work")):
+    """Everything up, deployments registered, worker and gateway at work. worker: the program."""
     world = World(folder)
     with ExitStack() as stack:
         stack.callback(_end_leftovers, folder)
@@ -117,12 +117,11 @@ def world_in(folder: Path, settings: dict[str, str] | None = None):
             done = [pool.submit(start, world, stack) for start in (_start_prefect, _start_cms, _start_bucket, _start_generator)]
             for each in done:
                 each.result()
-        _settle(world, settings or {})
+        _settle(world)
         fengmian = [sys.executable, "-m", "flows.cli"]
         _once(world, [*fengmian, "deploy", "--folder", str(folder)])
         world.key = json.loads(_once(world, [*fengmian, "keys", "create", "--tenant", "acme", "--scope", "covers:write",
                                              "--scope", "jobs:read", "--site", "blog", "--json"]))["key"]
-        worker = [*fengmian, "work", "--name", "worker"]
         for name, words, is_up in (("worker", worker, lambda: True), ("gateway", [*fengmian, "gateway"], _gateway_is_up(world))):
             command = Command(["env", "-C", str(folder), *words], folder / f"{name}.log", world.environment)
             _add(world, stack, name, Server(command, is_up, 60))
@@ -190,7 +189,7 @@ def _start_generator(world, stack):
                           "FENGMIAN_GENERATOR__STEPS": "2", "FENGMIAN_SAFETY__PUBLISH_UNSCREENED": "tiny"}
 
 
-def _settle(world, settings):
+def _settle(world):
     """Times are as short as they can honestly be: Prefect takes no heartbeat more often than every 30 s."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("FENGMIAN_", "PREFECT_", "RAY_"))}
     port = free_port()
@@ -202,7 +201,7 @@ def _settle(world, settings):
     world.environment = inherited | world.environment | {f"FENGMIAN_{name}": value for name, value in told.items()} | {
         "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1", "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_RUNNER_POLL_FREQUENCY": "1",
-        "PWD": str(world.folder)} | settings
+        "PWD": str(world.folder)}
 
 
 def _once(world, words):

@@ -9,7 +9,7 @@ from flows.parsing import number, parse_size, whole_number
 
 edit_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None,
                        help="Change a part of a picture, or add to its sides. What is not asked for stays to the last bit.")
-Picture = Annotated[Path, typer.Argument(help="PNG, JPEG or WebP file.")]
+Picture = Annotated[Path, typer.Argument(help="PNG, JPEG, WebP or AVIF file.")]
 Prompt = Annotated[str, typer.Option("--prompt", help="What to paint there, in Chinese, English or both.")]
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="PNG file that gets the picture.")]
 Negative = Annotated[str, typer.Option("--negative", help="What must not be painted.")]

@@ -1,4 +1,4 @@
-"""Picture files: a CoverImage to PNG or WebP bytes, and a stranger's file safely back to pixels."""
+"""Picture files: a CoverImage to PNG, WebP, JPEG or AVIF bytes, and a stranger's file safely back to pixels."""
 
 import struct
 import zlib
@@ -11,9 +11,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from generator.request import MIN_SIDE_PX, CoverImage
 from integrations.errors import NotFound, Refused
 
-Format = Literal["png", "webp"]
+Format = Literal["png", "webp", "jpeg", "avif"]
 Background = Literal["white", "black"]
-FORMATS = ("PNG", "JPEG", "WEBP")
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF")
 MAX_PIXELS = 40_000_000
 MAX_FILE_BYTES = 64 * 2**20
 
@@ -22,6 +22,8 @@ MAX_FILE_BYTES = 64 * 2**20
 PNG_LEVEL = 2
 WEBP_QUALITY = 90
 WEBP_METHOD = 2
+JPEG_QUALITY = 92
+AVIF_QUALITY, AVIF_SPEED = 80, 8
 
 # What Pillow's decoders raise on damaged files, by its own documents and by trying.
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, struct.error, zlib.error)
@@ -35,6 +37,10 @@ def encode(picture: CoverImage, format: Format) -> bytes:
         image.save(file, "PNG", compress_level=PNG_LEVEL)
     elif format == "webp":
         image.save(file, "WEBP", quality=WEBP_QUALITY, method=WEBP_METHOD)
+    elif format == "jpeg":
+        image.save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    elif format == "avif":
+        image.save(file, "AVIF", quality=AVIF_QUALITY, speed=AVIF_SPEED, max_threads=1)
     else:
         raise ValueError(f"format: {format!r} is not one of {', '.join(get_args(Format))}")
     return file.getvalue()
@@ -55,7 +61,7 @@ def decode_file(path: Path, background: Background = "white") -> CoverImage:
 def decode(data: bytes, name: str, background: Background = "white") -> CoverImage:
     """The picture in `data`, upright and on `background` where it was transparent. Raises Refused, starting with `name`.
 
-    PNG, JPEG or WebP; 8 bits a channel; grey, palette, RGB or RGBA; one frame; 64 px to 40 million pixels.
+    PNG, JPEG, WebP or AVIF; 8 bits a channel; grey, palette, RGB or RGBA; one frame; 64 px to 40 million pixels.
     Colour profiles are not applied: they are programs of a stranger's making, and the web means sRGB without one.
     """
     if len(data) > MAX_FILE_BYTES:

@@ -239,6 +239,32 @@ class PictureScreen(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What labels tell of a picture. picture_id: in printable ASCII. language: of the article, for the words that readers see."""
+
+    picture_id: str
+    checkpoint: str
+    language: str
+
+
+class Labeller(Protocol):
+    """Labels pictures as made by AI, and reads such labels."""
+
+    @property
+    def policy(self) -> str:
+        """Which labels there are to be: pictures labelled under another policy do not count."""
+        ...
+
+    def apply(self, picture: CoverImage, form: Literal["png", "jpeg", "webp", "avif"], origin: Origin) -> bytes:
+        """The picture as a file that carries every label, once. Raises Refused."""
+        ...
+
+    def verify(self, data: bytes, name: str, language: str) -> tuple[Verdict, ...]:
+        """A verdict on each label of a file: "pass", "block" with the reason, "not_configured". Raises Refused."""
+        ...
+
+
 class PostSource(Protocol):
     """Where posts live."""
 

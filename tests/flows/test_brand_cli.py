@@ -66,7 +66,7 @@ def test_an_own_lora_is_replaced_a_strangers_readme_stays_and_a_damaged_picture_
     assert load_lora(file).parts
     assert answer.out.startswith("look.safetensors\nlook-sheet.png\n")
     assert "palette distance" in answer.out
-    assert "left out: approved/5.png: this is no PNG, JPEG, WEBP file" in answer.err
+    assert "left out: approved/5.png: this is no PNG, JPEG, WEBP, AVIF file" in answer.err
     assert (site.folder / "README.md").read_text() == "# Ours\n"
     assert "README.md is there and stays as it is; by it the LoRA has no stated licence" in answer.err
 

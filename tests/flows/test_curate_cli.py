@@ -67,7 +67,7 @@ def test_every_picture_has_a_decision_and_its_measures(shop):
     broken, gear, key = decisions(shop)
     assert [broken["file"], gear["file"], key["file"]] == ["broken.png", "gear.png", "key.png"]
     assert [broken["kept"], gear["kept"], key["kept"]] == [False, True, True]
-    assert broken["reasons"] == ["unreadable: this is no PNG, JPEG, WEBP file"]
+    assert broken["reasons"] == ["unreadable: this is no PNG, JPEG, WEBP, AVIF file"]
     assert gear["sha256"] == hashlib.sha256((shop.folder / "pictures" / "gear.png").read_bytes()).hexdigest()
     assert (gear["width"], gear["height"], gear["reasons"]) == (*SIZE, [])
     assert gear["measures"]["blur"] < 2

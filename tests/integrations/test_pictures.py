@@ -88,15 +88,15 @@ def test_what_hangs_behind_the_picture_does_not_get_through():
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="96" height="64"><script>alert(1)</script></svg>'
 DEEP_ROW = b"\0" + b"\0" * 96 * 6
 REFUSED = {
-    "empty": (b"", "this is no PNG, JPEG, WEBP file"),
-    "text": (b"hello", "this is no PNG, JPEG, WEBP file"),
-    "SVG named .png": (SVG, "this is no PNG, JPEG, WEBP file"),
-    "GIF": (saved(plain(), "GIF"), "this is no PNG, JPEG, WEBP file"),
-    "TIFF": (saved(plain(), "TIFF"), "this is no PNG, JPEG, WEBP file"),
+    "empty": (b"", "this is no PNG, JPEG, WEBP, AVIF file"),
+    "text": (b"hello", "this is no PNG, JPEG, WEBP, AVIF file"),
+    "SVG named .png": (SVG, "this is no PNG, JPEG, WEBP, AVIF file"),
+    "GIF": (saved(plain(), "GIF"), "this is no PNG, JPEG, WEBP, AVIF file"),
+    "TIFF": (saved(plain(), "TIFF"), "this is no PNG, JPEG, WEBP, AVIF file"),
     "13000 squared": (png_of(13000, 13000), "the picture is 13000x13000 px; at most 40,000,000 pixels are allowed"),
     "65535 squared": (png_of(65535, 65535), "the picture has more than 40,000,000 pixels"),
     "1x1": (saved(plain(size=(1, 1)), "PNG"), "the picture is 1x1 px; each side must be at least 64"),
-    "no pixels": (png_of(0, 0), "this is no PNG, JPEG, WEBP file"),
+    "no pixels": (png_of(0, 0), "this is no PNG, JPEG, WEBP, AVIF file"),
     "CMYK": (saved(plain("CMYK"), "JPEG"), "the picture is CMYK; it must be grey, palette, RGB or RGBA with 8 bits"),
     "16-bit grey": (saved(plain("I;16"), "PNG"), "the picture is 16 bits a channel; it must be grey"),
     "16-bit RGB": (png_of(96, 64, depth=16, row=DEEP_ROW), "the picture is 16 bits a channel; it must be grey"),

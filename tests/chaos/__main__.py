@@ -14,14 +14,12 @@ from tests.chaos.monkey import FAULTS
 from tests.chaos.rounds import Round
 from tests.chaos.world import settle_here, world_in
 
-AT_ONCE = 5
-"""Faults of one kind in a round."""
-
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=20, help="of each fault")
     parser.add_argument("--posts", type=int, default=50)
+    parser.add_argument("--in-a-round", type=int, default=5, help="faults of one kind")
     parser.add_argument("--faults", default=",".join(FAULTS), help="kinds, by comma")
     parser.add_argument("--results", type=Path, default=Path("build/chaos.jsonl"))
     parser.add_argument("--folder", type=Path, help="of the world's logs; default: a temporary one")
@@ -46,7 +44,7 @@ def play_until(world, kind, chosen):
     while (left := chosen.times - results.count_faults(results.read(chosen.results))[kind]) > 0:
         seed = len(results.read(chosen.results)) + 1
         print(f"{kind}: {left} to go, seed {seed}", flush=True)
-        played = Round(world, [kind] * min(left, AT_ONCE), chosen.posts, seed).play()
+        played = Round(world, [kind] * min(left, chosen.in_a_round), chosen.posts, seed).play()
         results.append(chosen.results, played)
         told = {name: value for name, value in played.items() if name not in ("swept", "faults")}
         print(f"  {told}", flush=True)

@@ -113,9 +113,9 @@ def fleet(site, prefect_server, monkeypatch):
 
 
 def ended(fleet, client, job_id):
-    def look():
+    def look():  # a busy server's 503 has no status, and means: ask again
         job = client.get(f"/v1/jobs/{job_id}").json()
-        return job if job["status"] in ("succeeded", "failed", "cancelled") else None
+        return job if job.get("status") in ("succeeded", "failed", "cancelled") else None
 
     return fleet.wait(look)
 

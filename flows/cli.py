@@ -18,6 +18,7 @@ import typer
 from flows.cli_deploy import deploy, work
 from flows.cli_edit import edit_app
 from flows.cli_gateway import gateway, keys_app
+from flows.cli_labels import labels_app
 from flows.cli_models import models_app
 from flows.cli_train import train_app
 from flows.cli_up import down, status, up
@@ -37,6 +38,7 @@ app.add_typer(styles_app, name="styles")
 app.add_typer(edit_app, name="edit")
 app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
+app.add_typer(labels_app, name="labels")
 app.command()(gateway)
 app.command()(deploy)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(work)

@@ -23,6 +23,7 @@ from pydantic_settings import SettingsError as SourceError
 from flows.errors import SettingsError
 from flows.fleet_settings import FleetSettings, RetentionSettings
 from flows.gateway_settings import GatewaySettings
+from flows.label_settings import LabelSettings
 from flows.site_settings import Address, Section, SiteSettings
 
 PREFIX = "FENGMIAN_"
@@ -252,6 +253,7 @@ class Settings(BaseSettings):
     cache: CacheSettings = CacheSettings()
     store: StoreSettings = StoreSettings()
     safety: SafetySettings = SafetySettings()
+    labels: LabelSettings = LabelSettings()
     models: ModelSettings = ModelSettings()
     fetch: FetchSettings = FetchSettings()
 

@@ -16,6 +16,7 @@ from flows.site_settings import SITE, SiteSettings
 from generator.errors import CheckpointError
 from generator.options import LoraFile, ModelOptions
 from generator.revision import BUNDLED_FOLDER
+from integrations.errors import Refused
 from integrations.http import FetchLimits, GuardedClient
 from integrations.models.catalogue import Kind, catalogue
 from integrations.models.hub import ModelHub
@@ -25,6 +26,7 @@ from integrations.ports import CoverCache, ImageGenerator, ImageStore, Ledger, P
 
 if TYPE_CHECKING:
     from flows.cover_backlog import Outcome
+    from integrations.labels.labeller import PictureLabeller
     from integrations.painter.openai_images import OpenAIImagesGenerator
 
 PICTURE_TYPES = frozenset(("image/png", "image/webp", "image/jpeg"))
@@ -212,6 +214,22 @@ class Ports:
         model = self._pulled("safety.nsfw_model", safety.nsfw_model, "picture_screen")
         return TransformersPictureScreen(model, rules, revision=safety.nsfw_revision or None,
                                          weights_sha256=safety.nsfw_sha256, local_files_only=safety.local_files_only)
+
+    @cached_property
+    def labeller(self) -> "PictureLabeller":
+        """Labels pictures as the settings say."""
+        from integrations.labels.keys import root_of
+        from integrations.labels.labeller import LabelPolicy, PictureLabeller
+        from integrations.labels.signing import C2paSigner
+        chosen = self.settings.labels
+        try:
+            policy = LabelPolicy(**chosen.model_dump(exclude={"c2pa"}))
+            if chosen.c2pa.certificate is None or chosen.c2pa.key is None:
+                return PictureLabeller(policy)
+            certificates, key = chosen.c2pa.certificate.read_bytes(), chosen.c2pa.key.read_bytes()
+            return PictureLabeller(policy, C2paSigner(certificates, key, root_of(certificates), "fengmian"))
+        except (Refused, OSError) as exc:
+            raise SettingsError(f"settings, section labels: {exc}") from exc
 
     @cached_property
     def generator(self) -> ImageGenerator:

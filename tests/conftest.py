@@ -8,7 +8,7 @@ import pytest
 
 pytest_plugins = ["tests.services.redis", "tests.services.postgres", "tests.services.radosgw", "tests.services.prefect",
                   "tests.services.generator", "tests.services.browser", "tests.services.wordpress", "tests.services.ghost",
-                  "tests.integrations.cms.ghost_twin"]
+                  "tests.services.exiftool", "tests.integrations.cms.ghost_twin"]
 
 
 def pytest_addoption(parser):

@@ -48,14 +48,14 @@ def test_a_webp_comes_back_nearly_the_same():
     assert max(abs(ours - theirs) for ours, theirs in zip(picture.rgb, back.rgb, strict=True)) <= 4
 
 
-@pytest.mark.parametrize("format", ["png", "webp"])
+@pytest.mark.parametrize("format", ["png", "webp", "jpeg", "avif"])
 def test_the_same_pixels_are_the_same_file(format):
     assert encode(a_picture(), format) == encode(a_picture(), format)
     assert Image.open(io.BytesIO(encode(a_picture(), format))).format == format.upper()
 
 
 def test_a_format_we_do_not_write_is_named():
-    with pytest.raises(ValueError, match=r"^format: 'gif' is not one of png, webp$"):
+    with pytest.raises(ValueError, match=r"^format: 'gif' is not one of png, webp, jpeg, avif$"):
         encode(a_picture(), "gif")
 
 

@@ -8,7 +8,7 @@ packages=(
     radosgw ceph-mon ceph-osd
     wordpress php-cli php-mysql php-gd php-curl php-xml php-mbstring mariadb-server
     chromium fonts-wqy-microhei
-    prometheus
+    prometheus libimage-exiftool-perl
 )
 
 fail() {

@@ -32,7 +32,8 @@ from generator.training.caption_words import (
 )
 
 Tongue = Literal["zh", "en", "mixed"]
-TONGUE_SHARES: tuple[Tongue, ...] = ("zh", "zh", "en", "mixed")
+TONGUE_SHARES: tuple[Tongue, ...] = ("zh", "en", "mixed", "mixed")
+"""Mixed captions are the hardest to read, so they are half of all."""
 NAMELESS_SHARE = 0.12
 """Of the long captions: no known word in the subject, and a rule that names the motif."""
 _COUNTING = re.compile(r"[一二两三四五六七八九十百千万几半双对单0-9左右上下前后中间里外旁边]|^(?:a|an|one|two|three|four|five|"

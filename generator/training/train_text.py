@@ -17,12 +17,12 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 
-from generator.layout import PLACES
+from generator.layout import PLACES, RELATIONS
 from generator.lexicon import Lexicon
 from generator.plain_words import plain_words
 from generator.scene_code import CHOICES, COLOURS
 from generator.studio.palettes import COLOUR_NAMES, PALETTES
-from generator.studio.scene import sample_scene
+from generator.studio.scene import Scene, sample_scene
 from generator.text_encoder import (
     HEX_TOKEN,
     TOKENIZER_FILE,
@@ -65,6 +65,8 @@ WORDS_SHARE = 0.1
 HIDDEN = {"motif": 0.7, None: 0.05}
 """Share of the motifs that the lexicon keeps to itself, in lessons in words and in all choices."""
 VOCABULARY = 8000
+PAIRS_MORE = 0.25
+"""Of the scenes, drawn again until they are pairs."""
 
 
 def train_tokenizer() -> Tokenizer:
@@ -155,8 +157,17 @@ def draw_places(rng: Random, count: int) -> list[Caption]:
 
 def draw_captions(rng: Random, count: int) -> list[Caption]:
     """Fresh captions; one in twelve asks for nothing."""
-    return [Caption(text=write_unrelated(rng), tongue="mixed") if rng.random() < 1 / 12 else write_caption(sample_scene(rng), rng)
+    return [Caption(text=write_unrelated(rng), tongue="mixed") if rng.random() < 1 / 12 else write_caption(_draw_scene(rng), rng)
             for _ in range(count)]
+
+
+def _draw_scene(rng: Random) -> Scene:
+    """A scene; pairs, which take two names and a relation to read, are four in ten where the studio draws two."""
+    scene = sample_scene(rng)
+    if rng.random() < PAIRS_MORE:
+        while scene.arrangement not in RELATIONS:
+            scene = sample_scene(rng)
+    return scene
 
 
 def hide_known(tokens: Tokens, share: float) -> Tokens:

@@ -155,6 +155,7 @@ def test_damage_is_refused_or_harmless_never_a_crash(name, at, byte, cut):
 def test_hostile_bytes_are_refused_never_a_crash(form, rest):
     for read in (carriers.read_packets, carriers.stray_labels):
         try:
-            read(form + rest, "a")
-        except Refused as exc:
-            assert str(exc).startswith("a: ")
+            found = read(form + rest, "a")
+        except Refused:
+            continue
+        assert all(isinstance(each, (bytes, str)) for each in found)

@@ -126,6 +126,6 @@ def test_a_policy_that_no_file_can_carry_is_refused():
 
 
 def test_policies_are_told_apart(signer):
-    policies = [PictureLabeller(policy, each).policy for each in (None, signer) for policy in (
-        LabelPolicy(), LabelPolicy(visible=False), LabelPolicy(producer="a"), LabelPolicy(corner="top-left"), LabelPolicy(iptc=False))]
+    changes = ({}, {"visible": False}, {"producer": "a"}, {"corner": "top-left"}, {"iptc": False})
+    policies = [PictureLabeller(LabelPolicy(**change), each).policy for each in (None, signer) for change in changes]
     assert len(set(policies)) == len(policies)

@@ -59,7 +59,8 @@ def test_words_stand_out_from_what_is_behind_them(ground, colour):
 
 
 @pytest.mark.parametrize(("size", "form", "options"), [
-    ((600, 315), "JPEG", {"quality": 60}), ((1200, 630), "WEBP", {"quality": 50}), ((1800, 945), "PNG", {}), ((400, 210), "WEBP", {}),
+    ((600, 315), "JPEG", {"quality": 60}), ((1200, 630), "WEBP", {"quality": 50}), ((1800, 945), "PNG", {}),
+    ((400, 210), "WEBP", {}),
 ])
 @pytest.mark.parametrize("text", ["AI生成", "AI GENERATED"])
 def test_a_mark_is_found_after_resizing_and_another_encoding(size, form, options, text):

@@ -53,6 +53,7 @@ def test_xml_without_rdf_takes_no_label():
 @given(some.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(packet):
     try:
-        xmp.read([packet])
-    except Refused as exc:
-        assert "XMP packet" in str(exc)
+        said = xmp.read([packet])
+    except Refused:
+        return
+    assert isinstance(said, xmp.Statements)

@@ -33,17 +33,32 @@ def write_into_post(source: str, record: CoverRecord, file: StoredFile, force: b
         if written.changed:
             _note(source, record, "published", written)
         else:
-            settle(source, record.id)
+            _tell_of(source, record.id)
     return written
 
 
 def settle(source: str, post_id: str) -> None:
-    """Tell the ledger of a publication that its writer did not live to tell: the post names the picture that was meant."""
-    ports = wiring.ports()
-    last = next((entry for entry in ports.ledger.entries(site=source, post_id=post_id, newest_first=True)
-                 if entry.happening in ("writing", "published", "restored")), None)
-    if last and last.happening == "writing" and ports.open_source(source).read(post_id).cover == last.content["cover"]:
-        ports.ledger.append(replace(last, happening="published", number=0, at=0.0))
+    """Tell the ledger of a publication that its writer did not live to tell: the post names the picture that was meant.
+
+    A writer that is still at work is waited for, for it tells by itself. Raises Unavailable as `alone_at` does.
+    """
+    if _find_untold(source, post_id):
+        with alone_at(source, post_id):
+            _tell_of(source, post_id)
+
+
+def _tell_of(source: str, post_id: str) -> None:
+    """Only to be called where nobody else can be writing into the post."""
+    ports, untold = wiring.ports(), _find_untold(source, post_id)
+    if untold and ports.open_source(source).read(post_id).cover == untold.content["cover"]:
+        ports.ledger.append(replace(untold, happening="published", number=0, at=0.0))
+
+
+def _find_untold(source: str, post_id: str) -> Entry | None:
+    """What was about to be written last, if nothing was heard of it since."""
+    told = wiring.ports().ledger.entries(site=source, post_id=post_id, newest_first=True)
+    last = next((entry for entry in told if entry.happening in ("writing", "published", "restored")), None)
+    return last if last and last.happening == "writing" else None
 
 
 @contextmanager

@@ -1,7 +1,10 @@
 """Writing into a post: one process at a time, and always so that it can be taken back, whatever dies on the way."""
 
 import json
+import threading
+import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -87,6 +90,27 @@ def test_a_cover_that_somebody_chose_after_the_writer_died_is_none_of_ours(blog)
     post.write_text(post.read_text().replace(written.content["cover"], "/mine.png"))
     assert cover_post(SOURCE, POST, Wishes()).status == "kept"
     assert "published" not in told()
+
+
+def test_a_writer_that_is_between_the_post_and_the_ledger_is_not_spoken_for(blog):
+    """As a backlog comes by just then, and finds the post covered."""
+    with dying_before("published"):
+        cover_post(SOURCE, POST, Wishes())
+    (untold,) = wiring.ports().ledger.entries(happening="writing")
+    is_writing = threading.Event()
+
+    def write():
+        with publishing.alone_at(SOURCE, POST):
+            is_writing.set()
+            time.sleep(0.3)
+            wiring.ports().ledger.append(replace(untold, happening="published", number=0, at=0.0))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    is_writing.wait(5)
+    publishing.settle(SOURCE, POST)
+    writer.join()
+    assert told().count("published") == 1
 
 
 def test_two_processes_never_write_into_a_post_at_once_and_a_dead_one_is_not_waited_for_long(blog):

@@ -32,9 +32,9 @@ PRELOADED = [
     "flows.forking", "flows.engine", "flows.engine_keeping", "flows.wiring", "prefect.engine", "prefect.flow_engine",
     "prefect.task_engine", "prefect._internal.metrics", "prefect.events.clients", "prefect.deployments.steps", "psycopg",
     "PIL.WebPImagePlugin", "integrations.cache.redis", "integrations.cms.ghost", "integrations.cms.git_posts",
-    "integrations.cms.markdown_posts", "integrations.cms.wordpress", "integrations.gateway.tally_redis", "integrations.ledger.sql",
-    "integrations.painter.openai_images", "integrations.safety.word_list", "integrations.safety.words", "integrations.storage.s3",
-    "integrations.summarizer.extractive"]
+    "integrations.cms.markdown_posts", "integrations.cms.wordpress", "integrations.gateway.tally_redis",
+    "integrations.ledger.sql", "integrations.painter.openai_images", "integrations.safety.word_list", "integrations.safety.words",
+    "integrations.storage.s3", "integrations.summarizer.extractive"]
 """What most runs would import; one that is not installed is passed over. None starts a thread, so that a copy is whole."""
 forking = multiprocessing.get_context("forkserver")
 warnings.filterwarnings("ignore", "Type 'ForkingWorker'")  # it takes the place of Prefect's own, which is what Prefect warns of

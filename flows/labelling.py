@@ -40,7 +40,9 @@ def verify_labels(place: str, language: str, as_json: bool) -> bool:
     Raises BadInput, Refused, NotFound, Unavailable.
     """
     data, labeller = _read(place), ports().labeller
-    verdicts = min((labeller.verify(data, place, each) for each in ([language] if language else ["zh", "en"])), key=_count_faults)
+    verdicts = labeller.verify(data, place, language or "zh")
+    if not language and _count_faults(verdicts):
+        verdicts = min(verdicts, labeller.verify(data, place, "en"), key=_count_faults)
     is_whole = not _count_faults(verdicts)
     if as_json:
         print_json({"file": place, "valid": is_whole, "policy": labeller.policy,

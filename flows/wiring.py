@@ -16,7 +16,6 @@ from flows.site_settings import SITE, SiteSettings
 from generator.errors import CheckpointError
 from generator.options import LoraFile, ModelOptions
 from generator.revision import BUNDLED_FOLDER
-from integrations.errors import Refused
 from integrations.http import FetchLimits, GuardedClient
 from integrations.models.catalogue import Kind, catalogue
 from integrations.models.hub import ModelHub
@@ -218,18 +217,8 @@ class Ports:
     @cached_property
     def labeller(self) -> "PictureLabeller":
         """Labels pictures as the settings say."""
-        from integrations.labels.keys import root_of
-        from integrations.labels.labeller import LabelPolicy, PictureLabeller
-        from integrations.labels.signing import C2paSigner
-        chosen = self.settings.labels
-        try:
-            policy = LabelPolicy(**chosen.model_dump(exclude={"c2pa"}))
-            if chosen.c2pa.certificate is None or chosen.c2pa.key is None:
-                return PictureLabeller(policy)
-            certificates, key = chosen.c2pa.certificate.read_bytes(), chosen.c2pa.key.read_bytes()
-            return PictureLabeller(policy, C2paSigner(certificates, key, root_of(certificates), "fengmian"))
-        except (Refused, OSError) as exc:
-            raise SettingsError(f"settings, section labels: {exc}") from exc
+        from flows.label_wiring import build_labeller
+        return build_labeller(self.settings.labels)
 
     @cached_property
     def generator(self) -> ImageGenerator:

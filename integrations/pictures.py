@@ -29,18 +29,21 @@ AVIF_QUALITY, AVIF_SPEED = 80, 8
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, struct.error, zlib.error)
 
 
-def encode(picture: CoverImage, format: Format) -> bytes:
-    """`picture` as a file: the same bytes for the same pixels and the same Pillow. Raises ValueError."""
+def encode(picture: CoverImage, format: Format, colour_profile: bytes | None = None) -> bytes:
+    """`picture` as a file: the same bytes for the same pixels and the same Pillow. colour_profile: ICC; none means sRGB.
+
+    Raises ValueError.
+    """
     image = Image.frombytes("RGB", (picture.width, picture.height), picture.rgb)
     file = BytesIO()
     if format == "png":
-        image.save(file, "PNG", compress_level=PNG_LEVEL)
+        image.save(file, "PNG", compress_level=PNG_LEVEL, icc_profile=colour_profile)
     elif format == "webp":
-        image.save(file, "WEBP", quality=WEBP_QUALITY, method=WEBP_METHOD)
+        image.save(file, "WEBP", quality=WEBP_QUALITY, method=WEBP_METHOD, icc_profile=colour_profile)
     elif format == "jpeg":
-        image.save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+        image.save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0, icc_profile=colour_profile)
     elif format == "avif":
-        image.save(file, "AVIF", quality=AVIF_QUALITY, speed=AVIF_SPEED, max_threads=1)
+        image.save(file, "AVIF", quality=AVIF_QUALITY, speed=AVIF_SPEED, max_threads=1, icc_profile=colour_profile)
     else:
         raise ValueError(f"format: {format!r} is not one of {', '.join(get_args(Format))}")
     return file.getvalue()

@@ -5,7 +5,10 @@ Order: words on the pixels, encoding, XMP, and the signature last: whatever is c
 
 import hashlib
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+
+from PIL import Image
 
 from generator.request import CoverImage
 from integrations.errors import Refused
@@ -14,7 +17,7 @@ from integrations.labels.aigc import AigcLabel, check_value
 from integrations.labels.carriers import Form
 from integrations.labels.mark import Corner, Mark, draw, find
 from integrations.labels.signing import C2paSigner, is_signed
-from integrations.pictures import decode, encode
+from integrations.pictures import FORMATS, decode, encode
 from integrations.ports import Decision, Labeller, Origin, Verdict
 
 TEXTS = {"zh": "AI生成", "en": "AI GENERATED"}
@@ -45,26 +48,16 @@ class LabelPolicy:
 
 
 class PictureLabeller(Labeller):
-    """signer: for C2PA, or None for no signature."""
+    """signer: for C2PA, or None for no signature. Raises OSError for a font that cannot be read."""
 
     def __init__(self, policy: LabelPolicy, signer: C2paSigner | None = None) -> None:
         self._policy, self._signer = policy, signer
+        self._told = _tell(policy, signer)
 
     @property
     def policy(self) -> str:
         """The policy in one line: pictures labelled under another one do not count."""
-        asked = self._policy
-        parts = []
-        if asked.visible:
-            font = hashlib.sha256(asked.font.read_bytes()).hexdigest()[:8] if asked.font else ""
-            parts.append("visible " + " ".join(filter(None, (asked.text, asked.corner, asked.colour, font))))
-        if asked.implicit:
-            parts.append(f"implicit {asked.producer}".strip())
-        if asked.iptc:
-            parts.append("iptc")
-        if self._signer:
-            parts.append(f"c2pa {self._signer.name}")
-        return "; ".join(parts) or "none"
+        return self._told
 
     def apply(self, picture: CoverImage, form: Form, origin: Origin) -> bytes:
         """The picture as a file with its labels. Raises Refused."""
@@ -80,20 +73,27 @@ class PictureLabeller(Labeller):
         """
         if all(verdict.decision != "block" for verdict in self.verify(data, name, origin.language)):
             return data
-        form, said = carriers.form_of(data, name), xmp.read(carriers.read_packets(data, name))
+        self._check_free(data, name)
+        form, picture, mark = carriers.form_of(data, name), decode(data, name), self._policy.mark(origin.language)
+        if self._policy.visible and find(picture, mark):
+            packets, profile = carriers.read_packets(data, name), _profile(data, name)
+            data = encode(draw(picture, mark), form, profile)
+            data = carriers.inject(data, packets[0], name) if packets else data
+        return self._finish(data, form, origin)
+
+    def _check_free(self, data: bytes, name: str) -> None:
+        """Raise Refused where labels of ours would break or contradict what the file carries."""
         if is_signed(data):
             raise Refused(f"{name}: it is signed by C2PA, and any change would break that")
-        for label in said.labels:
-            if (producer := AigcLabel.read(label).producer) != self._policy.producer:
+        for label in _read(data, name).labels:
+            try:
+                producer = AigcLabel.read(label).producer
+            except Refused as exc:
+                raise Refused(f"{name}: it carries a broken label, which is left alone: {exc}") from exc
+            if producer != self._policy.producer:
                 raise Refused(f"{name}: it is labelled already, as made by {producer or 'somebody unnamed'!r}")
         if carriers.stray_labels(data, name):
             raise Refused(f"{name}: it carries an implicit label outside of XMP, and a file has one")
-        picture, mark = decode(data, name), self._policy.mark(origin.language)
-        if self._policy.visible and find(picture, mark):
-            packets = carriers.read_packets(data, name)
-            data = encode(draw(picture, mark), form)
-            data = carriers.inject(data, packets[0], name) if packets else data
-        return self._finish(data, form, origin)
 
     def _finish(self, data: bytes, form: Form, origin: Origin) -> bytes:
         asked = self._policy
@@ -112,7 +112,7 @@ class PictureLabeller(Labeller):
         Raises Refused, starting with `name`, for a file that cannot be read.
         """
         form = carriers.form_of(data, name)
-        said = xmp.read(carriers.read_packets(data, name))
+        said = _read(data, name)
         strays = carriers.stray_labels(data, name)
         asked = self._policy
         faults = {
@@ -145,6 +145,37 @@ class PictureLabeller(Labeller):
         if found.state != "Trusted":
             return f"the C2PA signature is {found.state}" + (f": {', '.join(found.faults)}" if found.faults else "")
         return "" if xmp.TRAINED in found.source_types else "the C2PA signature does not say that a trained model made it"
+
+
+def _tell(asked: LabelPolicy, signer: C2paSigner | None) -> str:
+    parts = []
+    if asked.visible:
+        font = hashlib.sha256(asked.font.read_bytes()).hexdigest()[:8] if asked.font else ""
+        parts.append("visible " + " ".join(filter(None, (asked.text, asked.corner, asked.colour, font))))
+    if asked.implicit:
+        parts.append(f"implicit {asked.producer}".strip())
+    if asked.iptc:
+        parts.append("iptc")
+    if signer:
+        parts.append(f"c2pa {signer.name}")
+    return "; ".join(parts) or "none"
+
+
+def _read(data: bytes, name: str) -> xmp.Statements:
+    """What the file's XMP says. Raises Refused, starting with `name`."""
+    try:
+        return xmp.read(carriers.read_packets(data, name))
+    except Refused as exc:
+        raise exc if str(exc).startswith(name) else Refused(f"{name}: {exc}") from exc
+
+
+def _profile(data: bytes, name: str) -> bytes | None:
+    """The picture's colour profile, which its pixels are worth nothing without. Raises Refused for a transparent one."""
+    with Image.open(BytesIO(data), formats=FORMATS) as image:
+        if image.has_transparency_data:
+            raise Refused(f"{name}: it is transparent, which words on it would end; flatten it, or set labels.visible to false")
+        profile: bytes | None = image.info.get("icc_profile")
+    return profile
 
 
 def _fault_of_source(found: tuple[str, ...]) -> str:

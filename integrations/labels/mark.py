@@ -110,7 +110,10 @@ def find(picture: CoverImage, mark: Mark) -> str:
     light = _luminances(np.asarray(image, np.float64))
     least, best, contrast = INK_SHARE * min(light.shape), 0.0, 1.0
     for tall in np.arange(least, least + 2.01, 0.25):
-        placed = _place(image.width, image.height, mark, float(tall))
+        try:
+            placed = _place(image.width, image.height, mark, float(tall))
+        except Refused:  # larger than the picture has room for, so they are not there in this size
+            break
         left, top, right, bottom = placed.box
         sure = placed.plate > 0.99
         ink, behind = placed.ink > 0.9 * placed.ink.max(), sure & (placed.ink < 0.05)

@@ -1,9 +1,11 @@
 """Every label on every kind of file, in one order, once; and what verifying says when one is missing, double or broken."""
 
 import json
+from io import BytesIO
 
 import numpy as np
 import pytest
+from PIL import Image, ImageCms
 
 from integrations.errors import Refused
 from integrations.labels import carriers, xmp
@@ -116,6 +118,29 @@ def test_a_photographers_words_stay():
     labelled = PictureLabeller(LabelPolicy()).label_file(saved(COVER, "jpeg", xmp=said), "a", ORIGIN)
     (packet,) = carriers.read_packets(labelled, "a")
     assert b"harbour" in packet
+
+
+def test_a_colour_profile_stays_though_words_are_put_on_the_picture(form):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    labelled = PictureLabeller(LabelPolicy()).label_file(saved(COVER, form, icc_profile=profile), "a", ORIGIN)
+    with Image.open(BytesIO(labelled)) as image:
+        assert image.info["icc_profile"] == profile
+
+
+def test_what_is_transparent_takes_no_words_but_the_other_labels():
+    file = BytesIO()
+    Image.new("RGBA", (300, 200), (10, 200, 30, 77)).save(file, "PNG")
+    with pytest.raises(Refused, match="a: it is transparent"):
+        PictureLabeller(LabelPolicy()).label_file(file.getvalue(), "a", ORIGIN)
+    labelled = PictureLabeller(LabelPolicy(visible=False)).label_file(file.getvalue(), "a", ORIGIN)
+    assert np.array_equal(pixels_of(labelled), pixels_of(file.getvalue()))
+
+
+@pytest.mark.parametrize("packet", [xmp.write(None, "{}", None), b"<x", b"no XML at all"])
+def test_what_cannot_be_read_is_refused_by_the_files_name(packet):
+    data = carriers.inject(encode(COVER, "png"), packet, "a")
+    with pytest.raises(Refused, match=r"^cover\.png: "):
+        PictureLabeller(LabelPolicy(visible=False)).label_file(data, "cover.png", ORIGIN)
 
 
 def test_a_policy_that_no_file_can_carry_is_refused():
